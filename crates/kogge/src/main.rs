@@ -1,0 +1,2 @@
+//! kogge.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Whole-cluster tests live beside this file.

@@ -68,6 +68,8 @@ pub(crate) enum Part {
     Address,
     Protocol,
     Port,
+    /// Which balancing chain; two words.
+    Balancer,
     Index,
 }
 
@@ -77,6 +79,7 @@ pub(crate) enum Atom {
     Address(Ipv4Addr),
     Protocol(Protocol),
     Port(u16),
+    Balancer(u64),
     Index(u32),
 }
 
@@ -187,8 +190,9 @@ pub(crate) enum Stmt {
         fields: Vec<Field>,
         map: String,
     },
-    /// Translates to one of the `count` entries at random.
+    /// Translates to one of the `count` entries that the map has for `balancer`, at random.
     DnatRandom {
+        balancer: u64,
         count: u32,
         map: String,
     },
@@ -204,6 +208,7 @@ pub(crate) enum Stmt {
     },
     /// Chooses at random and remembers it.
     AffinityChoose {
+        balancer: u64,
         count: u32,
         endpoints: String,
         map: String,

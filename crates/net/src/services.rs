@@ -16,6 +16,7 @@ mod ports;
 
 use crate::nft::{Atom, Maps, Part, Protocol, Ruleset, Set, Value};
 use ipnet::IpNet;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 /// Everything that the ruleset of one node depends on.
@@ -142,6 +143,8 @@ pub fn ruleset(table: &ServiceTable) -> Ruleset {
 struct Build<'a> {
     table: &'a ServiceTable,
     out: Ruleset,
+    /// The balancing chain behind each number in the map of endpoints.
+    balancers: HashMap<u64, String>,
 }
 
 /// A place where clients knock.
@@ -159,6 +162,7 @@ const NO_ENDPOINT_PORTS: &str = "no-endpoint-ports";
 const HOST_PORTS: &str = "host-ports";
 const HOST_PORTS_ANY: &str = "host-ports-any";
 const HAIRPIN: &str = "hairpin";
+const ENDPOINTS: &str = "endpoints";
 
 impl<'a> Build<'a> {
     fn new(table: &'a ServiceTable) -> Self {
@@ -169,6 +173,11 @@ impl<'a> Build<'a> {
             (SERVICES, &full[..], Maps::Verdict),
             (NO_ENDPOINTS, &full[..], Maps::Verdict),
             (HOST_PORTS, &full[..], Maps::Endpoint),
+            (
+                ENDPOINTS,
+                &[Part::Balancer, Part::Index][..],
+                Maps::Endpoint,
+            ),
             (NODE_PORTS, &port[..], Maps::Verdict),
             (NO_ENDPOINT_PORTS, &port[..], Maps::Verdict),
             (HOST_PORTS_ANY, &port[..], Maps::Endpoint),
@@ -176,7 +185,11 @@ impl<'a> Build<'a> {
         ] {
             out.sets.insert(name.to_owned(), set(key, maps));
         }
-        Self { table, out }
+        Self {
+            table,
+            out,
+            balancers: HashMap::new(),
+        }
     }
 
     /// Adds an element; the first owner of a key keeps it.

@@ -2,6 +2,7 @@
 //!
 //! The "host" of a test is a fresh network namespace without any uplink, so the
 //! machine's own firewall and routes are never touched. Needs root.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
 mod datapath {
     pub(crate) mod world;
@@ -266,6 +267,86 @@ fn udp_clients_leave_an_endpoint_that_is_gone_without_a_new_socket() {
 }
 
 #[test]
+fn pods_ask_cluster_dns_through_its_service_address() {
+    use hickory_proto::op::{Message, MessageType, OpCode, Query};
+    use hickory_proto::rr::{Name, RecordType};
+    use net::dns::{DnsServer, DnsService, Listeners, ServiceKind, ZoneSource};
+    World::run("dns", |w| {
+        let client = w.pod("client");
+        let kind = ServiceKind::Cluster {
+            ips: vec![addr(VIP).ip()],
+            ports: vec![],
+        };
+        let web = DnsService {
+            namespace: "default".to_owned(),
+            name: "web".to_owned(),
+            kind,
+        };
+        let zone = ZoneSource {
+            services: vec![web],
+            ..ZoneSource::default()
+        }
+        .build()
+        .unwrap();
+        // The node itself is the endpoint.
+        let at = SocketAddr::new(w.node_ip, 5354);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listeners = runtime.block_on(Listeners::bind(at)).unwrap();
+        runtime.spawn(DnsServer::new(zone, vec![]).run(listeners));
+        let service = tcp_service("kube-system/kube-dns", "10.96.0.53:53", &[at]);
+        w.apply(vec![
+            ServicePort {
+                protocol: Protocol::Udp,
+                ..service.clone()
+            },
+            service,
+        ]);
+        let mut query = Message::new(1, MessageType::Query, OpCode::Query);
+        query.add_query(Query::query(
+            Name::from_ascii("web.default.svc.cluster.local.").unwrap(),
+            RecordType::A,
+        ));
+        let bytes = query.to_vec().unwrap();
+        let ask = || sends(addr("10.96.0.53:53"), &bytes).unwrap();
+        for reply in [client.netns.run(ask).unwrap(), ask()] {
+            let reply = Message::from_vec(&reply).unwrap();
+            assert_eq!(reply.answers[0].data.to_string(), "10.96.0.10");
+        }
+    });
+}
+
+#[test]
+fn a_port_that_a_pod_serves_on_its_own_loopback_is_reached_from_inside() {
+    World::run("inside", |w| {
+        let pod = w.pod("shy");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = pod.netns.listen(addr("127.0.0.1:9000")).unwrap();
+            let limit = Duration::from_secs(2);
+            let (dialled, accepted) = tokio::join!(
+                pod.netns.connect(addr("127.0.0.1:9000"), limit),
+                listener.accept()
+            );
+            assert_eq!(dialled.unwrap().local_addr().unwrap(), accepted.unwrap().1);
+            let error = pod
+                .netns
+                .connect(addr("127.0.0.1:9001"), limit)
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        });
+        refused(connect(addr("127.0.0.1:9000")));
+    });
+}
+
+#[test]
 fn host_ports_lead_to_their_pod() {
     World::run("hostport", |w| {
         let pod = w.serving_pod("server");
@@ -389,6 +470,13 @@ fn thousands_of_services_come_and_go_in_one_transaction_each() {
         w.apply(services.clone());
         eprintln!("3000 services installed in {:?}", started.elapsed());
         assert!(connect(addr("10.96.12.250:80")).is_ok());
+        let one = tcp_service("default/one", "10.96.200.1:80", &[pod.at(8080)]);
+        let mut more = services;
+        more.push(one);
+        let started = tokio::time::Instant::now();
+        assert!(w.apply(more).messages < 10, "the difference is small");
+        eprintln!("one more compiled and installed in {:?}", started.elapsed());
+        assert!(connect(addr("10.96.200.1:80")).is_ok());
         w.apply(vec![]);
         refused(connect(addr("10.96.12.250:80")));
     });

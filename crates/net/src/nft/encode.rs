@@ -33,6 +33,8 @@ const REG_2: u32 = 2;
 const REG_3: u32 = 3;
 /// The first 4-byte word of `REG_1`; words are numbered on from it.
 const WORD_0: u32 = 8;
+/// Behind the two words of a balancer's id in `REG_3`.
+const BALANCER_INDEX: u32 = WORD_0 + 8 + 2;
 /// The port of an endpoint loaded into `REG_1` is its second word.
 const ENDPOINT_PORT: u32 = WORD_0 + 1;
 
@@ -171,12 +173,13 @@ fn add_set(table: &str, name: &str, set: &Set, id: usize) -> Message {
     if set.dynamic {
         flags |= FLAG_TIMEOUT | FLAG_EVAL;
     }
-    // The type ids only tell `nft list` how to print; six bits for each part.
-    let type_id = set
+    // The type ids only tell `nft list` how to print; six bits for each word.
+    let words = set
         .key
         .iter()
-        .fold(0, |id, part| (id << 6) | part_type(*part));
-    let words = u32::try_from(set.key.len()).unwrap_or(u32::MAX);
+        .flat_map(|part| std::iter::repeat_n(part_type(*part), part_words(*part)));
+    let type_id = words.clone().fold(0, |id, word| (id << 6) | word);
+    let words = u32::try_from(words.count()).unwrap_or(u32::MAX);
     m.text(1, table)
         .text(2, name)
         .be32(3, flags)
@@ -204,11 +207,15 @@ fn add_set(table: &str, name: &str, set: &Set, id: usize) -> Message {
 
 fn part_type(part: Part) -> u32 {
     match part {
-        Part::Index => 4,
+        Part::Balancer | Part::Index => 4,
         Part::Address => 7,
         Part::Protocol => 12,
         Part::Port => 13,
     }
+}
+
+fn part_words(part: Part) -> usize {
+    if part == Part::Balancer { 2 } else { 1 }
 }
 
 /// A single part has its own size; in a concatenation each takes a 4-byte word.
@@ -246,6 +253,7 @@ fn key_bytes(key: &[Atom]) -> Vec<u8> {
             Atom::Address(ip) => bytes.extend(ip.octets()),
             Atom::Protocol(p) => bytes.push(p.number()),
             Atom::Port(port) => bytes.extend(port.to_be_bytes()),
+            Atom::Balancer(id) => bytes.extend(id.to_be_bytes()),
             Atom::Index(index) => bytes.extend(index.to_ne_bytes()),
         }
         if key.len() > 1 {
@@ -349,10 +357,20 @@ fn dnat(m: &mut Message) {
     });
 }
 
-fn random(m: &mut Message, count: u32, register: u32) {
-    expr(m, "numgen", |m| {
-        m.be32(1, register).be32(2, count).be32(3, 1).be32(4, 0);
+/// Loads one of the balancer's endpoints into `REG_1`.
+fn draw(m: &mut Message, map: &str, balancer: u64, count: u32) {
+    expr(m, "immediate", |m| {
+        m.be32(1, REG_3).nest(2, |m| {
+            m.attr(1, &balancer.to_be_bytes());
+        });
     });
+    expr(m, "numgen", |m| {
+        m.be32(1, BALANCER_INDEX)
+            .be32(2, count)
+            .be32(3, 1)
+            .be32(4, 0);
+    });
+    lookup(m, map, REG_3, Some(REG_1));
 }
 
 /// Remembers the endpoint in `REG_1` for the client in `REG_2`, or renews the entry.
@@ -471,9 +489,12 @@ fn translation(m: &mut Message, stmt: &Stmt) {
             lookup(m, map, REG_1, Some(REG_1));
             dnat(m);
         }
-        Stmt::DnatRandom { count, map } => {
-            random(m, *count, REG_3);
-            lookup(m, map, REG_3, Some(REG_1));
+        Stmt::DnatRandom {
+            balancer,
+            count,
+            map,
+        } => {
+            draw(m, map, *balancer, *count);
             dnat(m);
         }
         Stmt::AffinityHit {
@@ -497,13 +518,13 @@ fn translation(m: &mut Message, stmt: &Stmt) {
             });
         }
         Stmt::AffinityChoose {
+            balancer,
             count,
             endpoints,
             map,
             timeout_secs,
         } => {
-            random(m, *count, REG_3);
-            lookup(m, endpoints, REG_3, Some(REG_1));
+            draw(m, endpoints, *balancer, *count);
             load(m, Field::Source, REG_2);
             remember(m, map, *timeout_secs);
             dnat(m);

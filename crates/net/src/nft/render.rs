@@ -66,6 +66,7 @@ impl Display for SetType<'_> {
                 Part::Address => "ipv4_addr",
                 Part::Protocol => "inet_proto",
                 Part::Port => "inet_service",
+                Part::Balancer => "balancer",
                 Part::Index => "integer",
             };
             write!(f, "{}{name}", if i > 0 { " . " } else { "" })?;
@@ -95,6 +96,7 @@ impl Display for Atom {
             Self::Address(ip) => write!(f, "{ip}"),
             Self::Protocol(p) => f.write_str(p.name()),
             Self::Port(port) => write!(f, "{port}"),
+            Self::Balancer(id) => write!(f, "{id:016x}"),
             Self::Index(i) => write!(f, "{i}"),
         }
     }
@@ -152,8 +154,15 @@ impl Display for Stmt {
             Self::InSet { fields, set } => write!(f, "{} @{set}", Joined(fields)),
             Self::Vmap { fields, map } => write!(f, "{} vmap @{map}", Joined(fields)),
             Self::DnatMap { fields, map } => write!(f, "dnat ip to {} map @{map}", Joined(fields)),
-            Self::DnatRandom { count, map } => {
-                write!(f, "dnat ip to numgen random mod {count} map @{map}")
+            Self::DnatRandom {
+                balancer,
+                count,
+                map,
+            } => {
+                write!(
+                    f,
+                    "dnat ip to {balancer:016x} . numgen random mod {count} map @{map}"
+                )
             }
             Self::AffinityHit {
                 map,
@@ -165,13 +174,14 @@ impl Display for Stmt {
             ),
             Self::AffinityForget { map } => write!(f, "delete @{map} {{ ip saddr }}"),
             Self::AffinityChoose {
+                balancer,
                 count,
                 endpoints,
                 map,
                 timeout_secs,
             } => write!(
                 f,
-                "numgen random mod {count} map @{endpoints} update @{map} {{ ip saddr timeout {timeout_secs}s }} dnat ip to it"
+                "{balancer:016x} . numgen random mod {count} map @{endpoints} update @{map} {{ ip saddr timeout {timeout_secs}s }} dnat ip to it"
             ),
             Self::Masquerade => write!(f, "masquerade fully-random"),
             Self::TcpReset => write!(f, "reject with tcp reset"),

@@ -5,7 +5,9 @@
 //! `ext/…` decides for traffic from outside, and `fw/…` admits its sources.
 
 use super::chains::{MARK, REJECT};
-use super::{Build, Front, HOST_PORTS, HOST_PORTS_ANY, HostPort, NO_ENDPOINT_PORTS, NO_ENDPOINTS};
+use super::{
+    Build, ENDPOINTS, Front, HOST_PORTS, HOST_PORTS_ANY, HostPort, NO_ENDPOINT_PORTS, NO_ENDPOINTS,
+};
 use super::{NODE_PORTS, SERVICES, ServicePort, set, v4_nets};
 use crate::netlink::conntrack::UdpFlow;
 use crate::nft::{Atom, End, Maps, Part, Protocol, Set, Stmt, Value};
@@ -228,16 +230,16 @@ impl Build<'_> {
     ) -> Option<String> {
         let count = u32::try_from(endpoints.len()).ok().filter(|n| *n > 0)?;
         let chain = format!("{kind}/{id}");
-        let by_index = format!("{chain}/ep");
-        let mut set_of = set(&[Part::Index], Maps::Endpoint);
-        set_of.elements = (0..count)
-            .zip(endpoints)
-            .map(|(i, e)| (vec![Atom::Index(i)], Value::Endpoint(*e)))
-            .collect();
-        self.out.sets.insert(by_index.clone(), set_of);
+        let balancer = self.balancer_id(&chain);
+        for (i, endpoint) in (0..count).zip(endpoints) {
+            let key = vec![Atom::Balancer(balancer), Atom::Index(i)];
+            self.claim(ENDPOINTS, key, Value::Endpoint(*endpoint), id);
+        }
+        let endpoint_map = ENDPOINTS.to_owned();
         let random = vec![Stmt::DnatRandom {
+            balancer,
             count,
-            map: by_index.clone(),
+            map: endpoint_map.clone(),
         }];
         let rules = match affinity_secs {
             None => vec![random],
@@ -262,8 +264,9 @@ impl Build<'_> {
                     }],
                     vec![Stmt::AffinityForget { map: map.clone() }],
                     vec![Stmt::AffinityChoose {
+                        balancer,
                         count,
-                        endpoints: by_index,
+                        endpoints: endpoint_map,
                         map,
                         timeout_secs,
                     }],
@@ -274,6 +277,19 @@ impl Build<'_> {
         };
         self.chain(&chain, None, rules);
         Some(chain)
+    }
+
+    /// A number for the chain within the one map of endpoints. (A map for each
+    /// service would do, but the kernel finds sets by walking a list: thousands
+    /// of them make every transaction slow.) Names are chosen by users, so that a
+    /// collision is possible and must do no harm.
+    fn balancer_id(&mut self, chain: &str) -> u64 {
+        let mut id = fnv(chain);
+        while self.balancers.get(&id).is_some_and(|owner| owner != chain) {
+            id = id.wrapping_add(1);
+        }
+        self.balancers.insert(id, chain.to_owned());
+        id
     }
 
     pub(super) fn host_port(&mut self, port: &HostPort) {

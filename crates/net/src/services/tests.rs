@@ -34,7 +34,15 @@ fn compile(services: Vec<ServicePort>, host_ports: Vec<HostPort>) -> Ruleset {
 fn lines(services: Vec<ServicePort>) -> Vec<String> {
     let bare = compile(vec![], vec![]).to_string();
     let bare: Vec<&str> = bare.lines().filter(|l| *l != "}").collect();
-    let text = compile(services, vec![]).to_string();
+    let id = |chain: &str| format!("{:016x}", crate::pods::fnv(chain));
+    let (cluster, local) = (
+        id("svc/default/web/tcp/http"),
+        id("local/default/web/tcp/http"),
+    );
+    let text = compile(services, vec![])
+        .to_string()
+        .replace(&cluster, "<svc>")
+        .replace(&local, "<local>");
     text.lines()
         .filter(|l| !bare.contains(l) && *l != "}")
         .map(str::to_owned)
@@ -46,13 +54,13 @@ fn a_cluster_service_is_one_lookup_and_one_draw() {
     assert_eq!(
         lines(vec![service()]),
         [
+            "map endpoints { type balancer . integer : ipv4_addr . inet_service; \
+             elements = <svc> . 0 : 10.42.0.2 . 8080, <svc> . 1 : 10.42.1.3 . 8080 }",
             "set hairpin { type ipv4_addr . ipv4_addr; elements = 10.42.0.2 . 10.42.0.2 }",
             "map services { type ipv4_addr . inet_proto . inet_service : verdict; \
              elements = 10.96.0.10 . tcp . 80 : goto svc/default/web/tcp/http }",
-            "map svc/default/web/tcp/http/ep { type integer : ipv4_addr . inet_service; \
-             elements = 0 : 10.42.0.2 . 8080, 1 : 10.42.1.3 . 8080 }",
             "chain svc/default/web/tcp/http {",
-            "  dnat ip to numgen random mod 2 map @svc/default/web/tcp/http/ep",
+            "  dnat ip to <svc> . numgen random mod 2 map @endpoints",
         ]
     );
 }
@@ -143,7 +151,7 @@ fn internal_policy_local_refuses_where_the_node_has_no_endpoint() {
         text.contains("10.96.0.10 . tcp . 80 : goto local/default/web/tcp/http"),
         "{text}"
     );
-    assert!(text.contains("local/default/web/tcp/http/ep { type integer : ipv4_addr . inet_service; elements = 0 : 10.42.0.2 . 8080 }"), "{text}");
+    assert!(text.contains("<local> . 0 : 10.42.0.2 . 8080"), "{text}");
     let text = lines(vec![ServicePort {
         local_endpoints: vec![],
         ..local

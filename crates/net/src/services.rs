@@ -14,7 +14,8 @@
 mod chains;
 mod ports;
 
-use crate::nft::{Atom, Maps, Part, Protocol, Ruleset, Set, Value};
+use crate::error::NetError;
+use crate::nft::{self, Applier, Atom, Maps, Part, Protocol, Ruleset, Set, Value};
 use ipnet::IpNet;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -137,6 +138,37 @@ pub fn ruleset(table: &ServiceTable) -> Ruleset {
         build.host_port(port);
     }
     build.out
+}
+
+/// Tries in the calling thread's network namespace whether the kernel can do
+/// all that a ruleset may contain, with a scratch table that is gone afterwards.
+///
+/// # Errors
+/// [`NetError::MissingFeature`] with the rule that was refused.
+pub fn probe(table: &str) -> Result<(), NetError> {
+    // An address for documentation, so that no packet meets the scratch table.
+    let ip = IpAddr::from(Ipv4Addr::new(192, 0, 2, 1));
+    let endpoint = SocketAddr::new(ip, 1);
+    let service = ServicePort {
+        service: "probe".to_owned(),
+        cluster_ips: vec![ip],
+        port: 1,
+        external_ips: vec![Ipv4Addr::new(192, 0, 2, 2).into()],
+        external_local: true,
+        affinity_secs: Some(1),
+        endpoints: vec![endpoint],
+        local_endpoints: vec![endpoint],
+        ..ServicePort::default()
+    };
+    let scratch = format!("{table}-probe");
+    let wanted = ruleset(&ServiceTable {
+        services: vec![service],
+        ..ServiceTable::default()
+    });
+    let tried = Applier::open(scratch.as_str(), Vec::new())?
+        .apply(&wanted)
+        .map(drop);
+    tried.and(nft::delete_table(&scratch))
 }
 
 /// The ruleset under construction.

@@ -457,6 +457,15 @@ fn unchanged_rulesets_cost_nothing_and_a_flushed_table_comes_back() {
 }
 
 #[test]
+fn the_probe_finds_this_kernel_able_and_leaves_nothing() {
+    World::run("probe", |_| {
+        net::services::probe("kogge").unwrap();
+        let mut scratch = net::nft::Applier::open("kogge-probe", vec![]).unwrap();
+        assert!(!scratch.is_installed().unwrap());
+    });
+}
+
+#[test]
 fn thousands_of_services_come_and_go_in_one_transaction_each() {
     World::run("many", |w| {
         let pod = w.serving_pod("server");

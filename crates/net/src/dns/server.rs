@@ -30,7 +30,8 @@ const QUERY_BYTES_MAX: usize = 4096;
 /// After an error of a socket (out of descriptors, say) it rests so long.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
-/// The sockets to answer on, bound by the caller.
+/// The sockets to answer on, bound by the caller: each to an address of its own,
+/// since a UDP socket bound to all addresses may answer from another one.
 #[derive(Debug, Default)]
 pub struct Listeners {
     /// UDP sockets.

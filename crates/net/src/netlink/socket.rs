@@ -117,8 +117,11 @@ impl Socket {
         let mut buf = vec![0; RECEIVE_BYTES];
         let (mut found, mut interrupted) = (Vec::new(), false);
         loop {
-            let len = recv(self.fd.as_raw_fd(), &mut buf, MsgFlags::empty())
-                .map_err(|e| failed("receive", e))?;
+            let len = match recv(self.fd.as_raw_fd(), &mut buf, MsgFlags::empty()) {
+                Ok(len) => len,
+                Err(nix::errno::Errno::EINTR) => continue,
+                Err(e) => return Err(failed("receive", e)),
+            };
             for answer in answers(&buf[..len]).filter(|a| a.seq == seq) {
                 interrupted |= answer.flags & NLM_F_DUMP_INTR != 0;
                 match answer.kind {

@@ -83,23 +83,19 @@ impl Applier {
                     .collect();
                 if !gone.is_empty() {
                     let is_gone = |flow: &UdpFlow| gone.binary_search(flow).is_ok();
-                    let delete = || {
-                        conntrack::delete_udp(|flow| {
-                            is_gone(flow) || is_gone(&flow.at_any_address())
-                        })
-                    };
-                    applied.flows_deleted = self.host.run(delete)??;
+                    applied.flows_deleted =
+                        self.delete_flows(|flow| is_gone(flow) || is_gone(&flow.at_any_address()));
                 }
             }
             None => {
                 applied = self.rebuild(wanted)?;
-                let ours = |flow: &UdpFlow| {
-                    self.service_cidrs
+                applied.flows_deleted = self.delete_flows(|flow| {
+                    let ours = self
+                        .service_cidrs
                         .iter()
-                        .any(|net| net.contains(&flow.original.ip()))
-                        && !wanted.udp_flows.contains(flow)
-                };
-                applied.flows_deleted = self.host.run(|| conntrack::delete_udp(ours))??;
+                        .any(|net| net.contains(&flow.original.ip()));
+                    ours && !wanted.udp_flows.contains(flow)
+                });
             }
         }
         self.installed = Some(wanted.clone());
@@ -115,6 +111,19 @@ impl Applier {
             Ok(()) => Ok(true),
             Err(e) if e.is_not_found() => Ok(false),
             Err(e) => Err(e),
+        }
+    }
+
+    /// The ruleset stands by now, so a kernel that cannot list connections (no
+    /// NF_CT_NETLINK) only makes UDP clients of a gone endpoint wait longer.
+    fn delete_flows(&self, stale: impl Fn(&UdpFlow) -> bool + Send) -> usize {
+        match self.host.run(|| conntrack::delete_udp(stale)).flatten() {
+            Ok(count) => count,
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "UDP flows to endpoints that are gone were not cut off");
+                0
+            }
         }
     }
 

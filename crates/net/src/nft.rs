@@ -9,9 +9,10 @@
 mod apply;
 mod diff;
 mod encode;
+mod expression;
 mod render;
 
-pub use apply::{Applied, Applier, delete_table};
+pub use apply::{Applied, Applier, delete_table, foreign_forward_drops};
 
 use crate::netlink::conntrack::UdpFlow;
 use ipnet::Ipv4Net;

@@ -170,6 +170,20 @@ pub fn delete_table(table: &str) -> Result<(), NetError> {
     ))
 }
 
+/// The chains (`table/chain`) of others that drop forwarded packets by policy, as
+/// Docker's does: pods then reach neither each other nor the outside until that
+/// firewall lets the pod range pass. For a warning; chains of legacy iptables
+/// are not visible here.
+///
+/// # Errors
+/// When the kernel does not list them.
+pub fn foreign_forward_drops() -> Result<Vec<String>, NetError> {
+    let mut socket = Socket::open(Protocol::Netfilter)?;
+    socket.dump(&encode::list_chains(), |_, body| {
+        encode::read_dropping_forward_chain(body)
+    })
+}
+
 /// A kernel without an expression answers ENOENT (or EOPNOTSUPP) to the rule
 /// that has it; in a table just made nothing else can be missing.
 fn missing_feature(error: NetError) -> NetError {
@@ -186,5 +200,43 @@ fn missing_feature(error: NetError) -> NetError {
             }
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::wire::{Message, NLM_F_CREATE};
+
+    #[test]
+    fn a_firewall_that_drops_forwarded_packets_is_found() {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("skipped: needs root");
+            return;
+        }
+        let thread = std::thread::spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            assert!(foreign_forward_drops().unwrap().is_empty());
+            let mut chain = Message::new((10 << 8) | 3, NLM_F_CREATE, "add chain");
+            chain
+                .raw(&[1, 0, 0, 0])
+                .text(1, "filter")
+                .text(3, "FORWARD")
+                .nest(4, |m| {
+                    m.be32(1, 2).be32(2, 0);
+                });
+            chain.be32(5, 0).text(7, "filter");
+            let messages = vec![encode::add_table("filter"), chain];
+            let mut socket = Socket::open(Protocol::Netfilter).unwrap();
+            socket
+                .batch(
+                    encode::batch_marker(false),
+                    messages,
+                    encode::batch_marker(true),
+                )
+                .unwrap();
+            assert_eq!(foreign_forward_drops().unwrap(), ["filter/FORWARD"]);
+        });
+        thread.join().unwrap();
     }
 }

@@ -131,6 +131,22 @@ fn external_and_load_balancer_addresses_admit_their_source_ranges() {
 }
 
 #[test]
+fn pods_leave_the_cluster_under_the_address_of_the_node_but_meet_each_other_openly() {
+    World::run("egress", |w| {
+        w.apply(vec![]);
+        let (client, server) = (w.pod("client"), w.serving_pod("server"));
+        let outside = w.outside("192.0.2.50");
+        World::serve(&outside);
+        let seen = |to: SocketAddr| client.netns.run(|| connect(to)).unwrap().unwrap();
+        assert_eq!(
+            seen(outside.at(8080)),
+            format!("out-192.0.2.50 saw {}", w.node_ip)
+        );
+        assert_eq!(seen(server.at(8080)), format!("server saw {}", client.ip));
+    });
+}
+
+#[test]
 fn what_nobody_serves_is_refused_at_once() {
     World::run("refuse", |w| {
         let client = w.pod("client");
@@ -516,6 +532,17 @@ fn links_are_repaired_listed_and_removed() {
             .map(|p| (p.pod_id, p.ip.is_some()))
             .collect();
         assert_eq!(ids, [("one".to_owned(), true), ("two".to_owned(), true)]);
+        // The link lost, the namespace there: as after a crash in between.
+        let other = net::pods::Names::new(w.names.netns_dir.join("none"));
+        net::pods::PodNetwork::open(other)
+            .unwrap()
+            .teardown_pod("one")
+            .unwrap();
+        assert!(connect(pod.at(8080)).is_err());
+        let started = tokio::time::Instant::now();
+        w.pods.setup_pod(&spec).unwrap();
+        eprintln!("link made in {:?}", started.elapsed());
+        assert!(connect(pod.at(8080)).is_ok(), "repaired");
         assert_eq!(
             w.pods
                 .remove_leftovers(&BTreeSet::from(["one".to_owned()]))

@@ -162,6 +162,12 @@ impl World {
     /// A pod that answers on TCP 8080 whom it saw, and on UDP 5353 who it is.
     pub(crate) fn serving_pod(&mut self, name: &str) -> Pod {
         let pod = self.pod(name);
+        Self::serve(&pod);
+        pod
+    }
+
+    /// Lets `pod` (or a machine outside) answer.
+    pub(crate) fn serve(pod: &Pod) {
         let (tcp, udp) = pod
             .netns
             .run(|| {
@@ -171,7 +177,7 @@ impl World {
                 )
             })
             .unwrap();
-        let me = name.to_owned();
+        let me = pod.name.clone();
         std::thread::spawn(move || {
             for stream in tcp.incoming() {
                 let Ok(mut stream) = stream else { return };
@@ -179,14 +185,13 @@ impl World {
                 let _ = write!(stream, "{me} saw {from}");
             }
         });
-        let me = name.to_owned();
+        let me = pod.name.clone();
         std::thread::spawn(move || {
             let mut buf = [0; 64];
             while let Ok((_, from)) = udp.recv_from(&mut buf) {
                 let _ = udp.send_to(me.as_bytes(), from);
             }
         });
-        pod
     }
 
     #[expect(

@@ -60,7 +60,6 @@ impl World {
             .unwrap();
             let mut world = World::new(&name);
             test(&mut world);
-            net::pods::purge(&world.names).unwrap();
         });
         if let Err(panic) = thread.join() {
             std::panic::resume_unwind(panic);
@@ -200,6 +199,16 @@ impl World {
     )]
     pub(crate) fn pause(time: Duration) {
         std::thread::sleep(time);
+    }
+}
+
+impl Drop for World {
+    /// Also after a failed test nothing stays pinned, or its directory would stay too.
+    fn drop(&mut self) {
+        let done = [self.pods.purge(), self.outside.purge()];
+        if !std::thread::panicking() {
+            done.into_iter().for_each(Result::unwrap);
+        }
     }
 }
 

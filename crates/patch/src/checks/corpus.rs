@@ -1,0 +1,1 @@
+//! The patch corpus beside the checkout.

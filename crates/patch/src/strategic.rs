@@ -1,0 +1,297 @@
+//! Strategic merge patch: a merge patch that knows which lists merge, and by what.
+//!
+//! Which lists merge by which key stands in the kind's schema. Directives in the
+//! patch: `$patch: replace|delete` for a map or a list item, `$retainKeys` for
+//! the members that may stay, `$deleteFromPrimitiveList/x` and
+//! `$setElementOrder/x` beside a list `x`. The order of a merged list is that of
+//! `$setElementOrder`, else of the patch, with items that only the live list has
+//! at their place between them. Custom resources have no such patch.
+
+mod lists;
+
+use serde_json::{Map, Value};
+
+use crate::error::PatchError;
+use crate::shape::{ListMerge, Shape};
+use crate::text;
+use lists::{ListPatch, merge_list, order_by};
+
+const PATCH: &str = "$patch";
+const RETAIN_KEYS: &str = "$retainKeys";
+const DELETE_FROM: &str = "$deleteFromPrimitiveList";
+const ELEMENT_ORDER: &str = "$setElementOrder";
+
+/// Applies a strategic merge patch to an object of the kind that `shape` describes.
+///
+/// # Errors
+/// [`PatchError::Malformed`] for directives of a wrong form,
+/// [`PatchError::Broken`] with upstream's words for what upstream answers with
+/// 500, such as an item without merge key.
+pub fn strategic(shape: Shape<'_>, doc: Value, patch: &Value) -> Result<Value, PatchError> {
+    let doc = match doc {
+        Value::Object(members) => members,
+        Value::Null => Map::new(),
+        other => return Err(bad_kind("map", &other)),
+    };
+    let Value::Object(patch) = patch else {
+        return Err(PatchError::Malformed(format!(
+            "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            match patch {
+                Value::Array(_) => "array",
+                Value::String(_) => "string",
+                Value::Bool(_) => "bool",
+                Value::Number(_) => "number",
+                // `null` is an empty patch.
+                Value::Null | Value::Object(_) => return Ok(Value::Object(doc)),
+            }
+        )));
+    };
+    merge_map(Some(shape), doc, patch.clone()).map(Value::Object)
+}
+
+fn broken(message: impl Into<String>) -> PatchError {
+    PatchError::Broken(message.into())
+}
+
+fn malformed(what: &str) -> PatchError {
+    PatchError::Malformed(format!("invalid patch format of {what}"))
+}
+
+fn bad_kind(want: &str, got: &Value) -> PatchError {
+    let got = match got {
+        Value::Null => "nil",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "slice",
+        Value::Object(_) => "map",
+    };
+    broken(format!("expected a {want}, but received a {got}"))
+}
+
+fn bad_patch_type(directive: &Value, map: &Map<String, Value>) -> PatchError {
+    broken(format!(
+        "unknown patch type: {} in map: {}",
+        text::as_text(directive),
+        text::plain(&Value::Object(map.clone()))
+    ))
+}
+
+fn no_merge_key(map: &Map<String, Value>, key: &str) -> PatchError {
+    broken(format!(
+        "map: {} does not contain declared merge key: {key}",
+        text::plain(&Value::Object(map.clone()))
+    ))
+}
+
+/// How the member `name` of an object of type `shape` is patched.
+fn lookup<'s>(shape: Option<Shape<'s>>, name: &str) -> Result<ListMerge<'s>, PatchError> {
+    let shape = shape.ok_or_else(|| unknown_field("", name))?;
+    shape
+        .list_merge(name)
+        .ok_or_else(|| unknown_field(&shape.type_name(), name))
+}
+
+fn unknown_field(type_name: &str, name: &str) -> PatchError {
+    broken(format!(
+        "unable to find api field in struct {type_name} for the json field {}",
+        text::quote(name)
+    ))
+}
+
+fn merge_map(
+    shape: Option<Shape<'_>>,
+    mut original: Map<String, Value>,
+    mut patch: Map<String, Value>,
+) -> Result<Map<String, Value>, PatchError> {
+    match patch.get(PATCH) {
+        None => {}
+        Some(Value::String(directive)) if directive == "replace" => {
+            patch.shift_remove(PATCH);
+            return Ok(patch);
+        }
+        Some(Value::String(directive)) if directive == "delete" => return Ok(Map::new()),
+        Some(directive) => return Err(bad_patch_type(directive, &patch)),
+    }
+    retain_keys(&mut original, &mut patch)?;
+    merge_ordered_lists(shape, &mut original, &mut patch)?;
+    for (name, change) in patch {
+        merge_member(shape, &mut original, &name, change)?;
+    }
+    Ok(original)
+}
+
+/// `$retainKeys`: the members of the result. Whatever the patch sets must be listed.
+fn retain_keys(
+    original: &mut Map<String, Value>,
+    patch: &mut Map<String, Value>,
+) -> Result<(), PatchError> {
+    let Some(retained) = patch.shift_remove(RETAIN_KEYS) else {
+        return Ok(());
+    };
+    let Value::Array(retained) = retained else {
+        return Err(malformed("retainKeys"));
+    };
+    let retained: std::collections::HashSet<&str> =
+        retained.iter().filter_map(Value::as_str).collect();
+    let listed = patch.iter().all(|(name, change)| {
+        change.is_null()
+            || name.starts_with(DELETE_FROM)
+            || name.starts_with(ELEMENT_ORDER)
+            || retained.contains(name.as_str())
+    });
+    if !listed {
+        return Err(malformed("retainKeys"));
+    }
+    original.retain(|name, _| retained.contains(name.as_str()));
+    Ok(())
+}
+
+/// The list that a parallel directive such as `$setElementOrder/x` is about.
+fn list_of<'n>(name: &'n str, prefix: &str, what: &str) -> Result<&'n str, PatchError> {
+    match name.split_once('/') {
+        Some((head, list)) if head == prefix => Ok(list),
+        _ => Err(malformed(what)),
+    }
+}
+
+fn as_list(value: Value) -> Result<Vec<Value>, PatchError> {
+    match value {
+        Value::Array(items) => Ok(items),
+        other => Err(bad_kind("slice", &other)),
+    }
+}
+
+/// Merges those lists for which the patch gives an order, and takes them out of
+/// the patch.
+fn merge_ordered_lists(
+    shape: Option<Shape<'_>>,
+    original: &mut Map<String, Value>,
+    patch: &mut Map<String, Value>,
+) -> Result<(), PatchError> {
+    let directives: Vec<String> = patch
+        .keys()
+        .filter(|name| name.starts_with(ELEMENT_ORDER))
+        .cloned()
+        .collect();
+    for directive in directives {
+        let Some(order) = patch.shift_remove(&directive) else {
+            continue;
+        };
+        let order = as_list(order)?;
+        let name = list_of(&directive, ELEMENT_ORDER, "setElementOrder list")?;
+        let live = original.get(name).cloned().map(as_list).transpose()?;
+        let change = patch.get(name).cloned().map(as_list).transpose()?;
+        let how = lookup(shape, name)?;
+        if let Some(change) = &change {
+            lists::check_order(change, &order, how.merge_key)?;
+        }
+        let merged = match (&live, &change) {
+            (None, None) => continue,
+            (Some(live), None) => live.clone(),
+            (None, Some(change)) => without_directives(Value::Array(change.clone()))
+                .map(as_list)
+                .transpose()?
+                .unwrap_or_default(),
+            (Some(live), Some(change)) => merge_list(
+                how,
+                live.clone(),
+                ListPatch {
+                    items: change.clone(),
+                    deletes: false,
+                },
+            )?,
+        };
+        let live = live.unwrap_or_default();
+        lists::element_kind(&[&live, change.as_deref().unwrap_or_default()])?;
+        let ordered = order_by(merged, &order, &live, how.merge_key)?;
+        original.insert(name.to_owned(), Value::Array(ordered));
+        patch.shift_remove(name);
+    }
+    Ok(())
+}
+
+fn merge_member(
+    shape: Option<Shape<'_>>,
+    original: &mut Map<String, Value>,
+    name: &str,
+    mut change: Value,
+) -> Result<(), PatchError> {
+    let deletes = name.starts_with(DELETE_FROM);
+    let name = if deletes {
+        list_of(name, DELETE_FROM, "primitive list")?
+    } else {
+        name
+    };
+    if change.is_null() {
+        original.shift_remove(name);
+        return Ok(());
+    }
+    let merged = match (original.get_mut(name), &mut change) {
+        (Some(Value::Object(live)), Value::Object(change)) => {
+            let how = lookup(shape, name)?;
+            let change = std::mem::take(change);
+            if how.replace {
+                change
+            } else {
+                merge_map(how.shape, std::mem::take(live), change)?
+            }
+            .into()
+        }
+        (Some(Value::Array(live)), Value::Array(items)) => {
+            let how = lookup(shape, name)?;
+            let items = std::mem::take(items);
+            if how.merge || deletes {
+                merge_list(how, std::mem::take(live), ListPatch { items, deletes })?.into()
+            } else {
+                items.into()
+            }
+        }
+        // A list to delete from that is not there, or is no list.
+        _ if deletes => return Ok(()),
+        _ => {
+            discard_nulls(&mut change);
+            match without_directives(change) {
+                Some(change) => change,
+                None => {
+                    original.shift_remove(name);
+                    return Ok(());
+                }
+            }
+        }
+    };
+    original.insert(name.to_owned(), merged);
+    Ok(())
+}
+
+/// Drops members that are null, at every depth.
+fn discard_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(discard_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(discard_nulls),
+        _ => {}
+    }
+}
+
+/// The value without the parts that hold a `$patch`; `None` if it is one.
+fn without_directives(value: Value) -> Option<Value> {
+    match value {
+        Value::Object(members) => {
+            if members.contains_key(PATCH) {
+                return None;
+            }
+            Some(
+                members
+                    .into_iter()
+                    .filter_map(|(name, member)| Some((name, without_directives(member)?)))
+                    .collect(),
+            )
+        }
+        Value::Array(items) => Some(items.into_iter().filter_map(without_directives).collect()),
+        other => Some(other),
+    }
+}

@@ -1,0 +1,2 @@
+//! How long decoding a pod takes.
+fn main() {}

@@ -2,8 +2,11 @@
 //! apart and what is taken whole.
 //!
 //! This is a view on the schema crate's types; it holds nothing. What no schema
-//! describes is deduced from the value: maps granular, lists and scalars atomic.
+//! describes is deduced from the value: maps granular, lists atomic.
 
+use std::marker::PhantomData;
+
+use schema::node::{ListKind, MapType, Node, Omit, ScalarKind, StructRef, Text};
 use serde_json::{Map, Value};
 
 #[cfg(test)]
@@ -15,10 +18,16 @@ pub struct Shape<'s>(Inner<'s>);
 
 #[derive(Clone, Copy)]
 enum Inner<'s> {
+    /// A type of the schema crate.
+    Node {
+        node: &'s Node,
+        /// Owned as a whole.
+        atomic: bool,
+    },
     /// Deduced from the value.
     Deduced,
     /// Deduced, below something atomic.
-    DeducedAtomic(std::marker::PhantomData<&'s ()>),
+    DeducedAtomic(PhantomData<&'s ()>),
     #[cfg(test)]
     Model(&'s model::Model, &'s model::Type),
 }
@@ -48,25 +57,7 @@ pub(crate) enum Relation<'s> {
     /// Items are told apart by their value.
     Set,
     /// Items are told apart by these fields.
-    Keys(Keys<'s>),
-}
-
-/// Names of key fields.
-#[derive(Clone, Copy)]
-pub(crate) struct Keys<'s>(&'s [String]);
-
-impl<'s> Keys<'s> {
-    pub(crate) fn iter(self) -> impl Iterator<Item = &'s str> {
-        self.0.iter().map(String::as_str)
-    }
-
-    pub(crate) fn is_empty(self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn len(self) -> usize {
-        self.0.len()
-    }
+    Keys(&'s [Text]),
 }
 
 /// An object with declared fields, or a map, or both.
@@ -86,9 +77,9 @@ pub(crate) struct ListShape<'s> {
 
 /// How strategic merge patch treats a member.
 #[derive(Clone, Copy)]
-pub(crate) struct ListMerge<'s> {
+pub(crate) struct MemberPatch<'s> {
     /// Type of the member, or of its items if it is a list.
-    pub(crate) shape: Option<Shape<'s>>,
+    pub(crate) shape: Shape<'s>,
     /// A list that is merged, not replaced.
     pub(crate) merge: bool,
     /// A map that is replaced, not merged.
@@ -97,15 +88,41 @@ pub(crate) struct ListMerge<'s> {
     pub(crate) merge_key: Option<&'s str>,
 }
 
-impl<'s> Atom<'s> {
+impl Atom<'_> {
     pub(crate) fn same_kind(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+impl<'s> From<&'s Node> for Shape<'s> {
+    fn from(node: &'s Node) -> Self {
+        Self::new(node)
     }
 }
 
 impl<'s> Shape<'s> {
     /// No schema: deduced from the value.
     pub const DEDUCED: Self = Self(Inner::Deduced);
+
+    /// The view on a type.
+    pub fn new(node: &'s Node) -> Self {
+        let map_type = node.as_struct().and_then(|of| of.map_type);
+        Self::with(node, map_type == Some(MapType::Atomic))
+    }
+
+    fn with(node: &'s Node, atomic: bool) -> Self {
+        match node {
+            // JSON as it is: nothing is known below.
+            Node::Scalar(scalar) if is_json(scalar.kind) => Self::DEDUCED,
+            // Without declared fields it is known that nothing is known.
+            Node::Struct(of)
+                if !atomic && of.get().preserve_unknown && of.get().fields.is_empty() =>
+            {
+                Self::DEDUCED
+            }
+            _ => Self(Inner::Node { node, atomic }),
+        }
+    }
 
     /// What `value` is under this type. A value that the type does not allow
     /// counts as what the type wants; checks then refuse it.
@@ -124,15 +141,16 @@ impl<'s> Shape<'s> {
 
     /// Whether it is deduced from the value.
     pub(crate) fn is_deduced(self) -> bool {
-        match self.0 {
-            Inner::Deduced | Inner::DeducedAtomic(_) => true,
-            #[cfg(test)]
-            Inner::Model(_, of) => of.fields.is_empty() && of.free,
-        }
+        matches!(self.0, Inner::Deduced | Inner::DeducedAtomic(_))
     }
 
     pub(crate) fn as_map(self) -> Option<MapShape<'s>> {
         let atomic = match self.0 {
+            Inner::Node {
+                node: Node::Struct(_) | Node::Map(_),
+                atomic,
+            } => atomic,
+            Inner::Node { .. } => return None,
             Inner::Deduced => false,
             Inner::DeducedAtomic(_) => true,
             #[cfg(test)]
@@ -143,27 +161,34 @@ impl<'s> Shape<'s> {
 
     pub(crate) fn as_list(self) -> Option<ListShape<'s>> {
         match self.0 {
+            Inner::Node {
+                node: Node::List(list),
+                ..
+            } => Some(ListShape {
+                relation: match &list.kind {
+                    ListKind::Unsaid | ListKind::Atomic => Relation::Atomic,
+                    ListKind::Set => Relation::Set,
+                    ListKind::Map(keys) => Relation::Keys(keys),
+                },
+                element: Self::new(&list.item),
+            }),
+            Inner::Node { .. } => None,
             Inner::Deduced | Inner::DeducedAtomic(_) => Some(ListShape {
                 relation: Relation::Atomic,
-                element: Self(Inner::DeducedAtomic(std::marker::PhantomData)),
+                element: Self(Inner::DeducedAtomic(PhantomData)),
             }),
             #[cfg(test)]
-            Inner::Model(model, of) => {
-                let element = of.items.as_ref()?;
-                Some(ListShape {
-                    relation: match of.list_type {
-                        model::ListType::Atomic => Relation::Atomic,
-                        model::ListType::Set => Relation::Set,
-                        model::ListType::Map => Relation::Keys(Keys(&of.keys)),
-                    },
-                    element: model.shape(element),
-                })
-            }
+            Inner::Model(model, of) => model.list(of),
         }
     }
 
     pub(crate) fn as_scalar(self) -> Option<Scalar> {
         match self.0 {
+            Inner::Node {
+                node: Node::Scalar(scalar),
+                ..
+            } => Some(scalar_of(scalar.kind)),
+            Inner::Node { .. } => None,
             Inner::Deduced | Inner::DeducedAtomic(_) => Some(Scalar::Any),
             #[cfg(test)]
             Inner::Model(_, of) => of.scalar,
@@ -172,34 +197,124 @@ impl<'s> Shape<'s> {
 
     /// How strategic merge patch treats the member `name`; `None` if there is no
     /// such member.
-    pub(crate) fn list_merge(self, name: &str) -> Option<ListMerge<'s>> {
+    pub(crate) fn member_patch(self, name: &str) -> Option<MemberPatch<'s>> {
         match self.0 {
-            Inner::Deduced | Inner::DeducedAtomic(_) => {
-                let _ = name;
-                None
+            Inner::Node {
+                node: Node::Struct(of),
+                ..
+            } => {
+                let field = of.get().field(name)?;
+                let key = field.patch.merge_key.as_ref();
+                Some(MemberPatch {
+                    shape: match &field.node {
+                        Node::List(list) => Self::new(&list.item),
+                        node => Self::new(node),
+                    },
+                    merge: field.patch.merge,
+                    replace: field.patch.replace,
+                    merge_key: (!key.is_empty()).then_some(key),
+                })
             }
+            Inner::Node {
+                node: Node::Map(map),
+                ..
+            } => Some(MemberPatch {
+                shape: Self::new(&map.value),
+                merge: false,
+                replace: false,
+                merge_key: None,
+            }),
+            Inner::Node { .. } | Inner::Deduced | Inner::DeducedAtomic(_) => None,
             #[cfg(test)]
-            Inner::Model(model, of) => model.list_merge(of, name),
+            Inner::Model(..) => None,
         }
     }
 
     /// The type's name, for messages.
-    pub(crate) fn type_name(self) -> String {
+    pub(crate) fn type_name(self) -> &'s str {
         match self.0 {
-            Inner::Deduced | Inner::DeducedAtomic(_) => String::new(),
-            #[cfg(test)]
-            Inner::Model(_, of) => of.name.clone(),
+            Inner::Node {
+                node: Node::Struct(of),
+                ..
+            } => of.get().short_name(),
+            _ => "",
         }
     }
 
     /// An object of this type in which nothing is set, with what encoding always
-    /// prints: what a create is compared with.
+    /// prints: what a create is compared with. A built-in create therefore does
+    /// not come to own `spec` itself, only what is in it.
     pub(crate) fn zero(self) -> Value {
         match self.0 {
-            Inner::Deduced | Inner::DeducedAtomic(_) => Value::Object(Map::new()),
-            #[cfg(test)]
-            Inner::Model(model, of) => model.zero(of),
+            Inner::Node { node, .. } => zero(node),
+            _ => Value::Object(Map::new()),
         }
+    }
+}
+
+fn is_json(kind: ScalarKind) -> bool {
+    matches!(
+        kind,
+        ScalarKind::Any
+            | ScalarKind::SchemaOrBool
+            | ScalarKind::SchemaOrArray
+            | ScalarKind::SchemaOrStrings
+    )
+}
+
+fn scalar_of(kind: ScalarKind) -> Scalar {
+    match kind {
+        ScalarKind::String
+        | ScalarKind::Bytes
+        | ScalarKind::Time
+        | ScalarKind::MicroTime
+        | ScalarKind::Duration => Scalar::Text,
+        ScalarKind::Bool => Scalar::Bool,
+        ScalarKind::Int32 | ScalarKind::Int64 | ScalarKind::Uint8 | ScalarKind::Float64 => {
+            Scalar::Number
+        }
+        ScalarKind::Quantity
+        | ScalarKind::IntOrString
+        | ScalarKind::Any
+        | ScalarKind::SchemaOrBool
+        | ScalarKind::SchemaOrArray
+        | ScalarKind::SchemaOrStrings => Scalar::Any,
+    }
+}
+
+fn zero(node: &Node) -> Value {
+    match node {
+        Node::Struct(of @ StructRef::Builtin(_)) => {
+            let printed = |omit| matches!(omit, Omit::Never | Omit::Inert);
+            of.get()
+                .fields
+                .iter()
+                .filter(|field| printed(field.omit))
+                .map(|field| {
+                    let value = if field.pointer {
+                        Value::Null
+                    } else {
+                        zero(&field.node)
+                    };
+                    (field.name.clone().into_owned(), value)
+                })
+                .collect::<Map<_, _>>()
+                .into()
+        }
+        // Custom resources print what they were given.
+        Node::Struct(StructRef::Owned(_)) => Value::Object(Map::new()),
+        Node::Map(_) | Node::List(_) => Value::Null,
+        Node::Scalar(scalar) => match scalar.kind {
+            ScalarKind::String | ScalarKind::Duration => "".into(),
+            ScalarKind::Quantity => "0".into(),
+            ScalarKind::Bool => false.into(),
+            ScalarKind::Int32
+            | ScalarKind::Int64
+            | ScalarKind::Uint8
+            | ScalarKind::Float64
+            | ScalarKind::IntOrString => 0.into(),
+            _ => Value::Null,
+        },
     }
 }
 
@@ -207,18 +322,28 @@ impl<'s> MapShape<'s> {
     /// The type of a declared field.
     pub(crate) fn field(self, name: &str) -> Option<Shape<'s>> {
         match self.of.0 {
-            Inner::Deduced | Inner::DeducedAtomic(_) => {
-                let _ = name;
-                None
+            Inner::Node {
+                node: Node::Struct(of),
+                ..
+            } => {
+                let field = of.get().field(name)?;
+                let atomic = field.effective_map_type() == Some(MapType::Atomic);
+                Some(Shape::with(&field.node, atomic))
             }
             #[cfg(test)]
             Inner::Model(model, of) => of.fields.get(name).map(|field| model.shape(&field.of)),
+            _ => None,
         }
     }
 
     /// The type of members that are not declared.
     pub(crate) fn element(self) -> Option<Shape<'s>> {
         match self.of.0 {
+            Inner::Node { node, .. } => match node {
+                Node::Map(map) => Some(Shape::new(&map.value)),
+                Node::Struct(of) => of.get().preserve_unknown.then_some(Shape::DEDUCED),
+                _ => None,
+            },
             Inner::Deduced | Inner::DeducedAtomic(_) => Some(self.of),
             #[cfg(test)]
             Inner::Model(model, of) => match &of.values {
@@ -229,16 +354,21 @@ impl<'s> MapShape<'s> {
     }
 }
 
-impl<'s> ListShape<'s> {
+impl ListShape<'_> {
     /// The default of a key field that an item leaves out.
-    pub(crate) fn key_default(self, key: &str) -> Option<&'s Value> {
+    pub(crate) fn key_default(self, key: &str) -> Option<Value> {
         match self.element.0 {
-            Inner::Deduced | Inner::DeducedAtomic(_) => {
-                let _ = key;
-                None
+            Inner::Node {
+                node: Node::Struct(of),
+                ..
+            } => {
+                let default = &of.get().field(key)?.default;
+                // An empty text is no default, and no JSON either.
+                serde_json::from_str(default).ok()
             }
             #[cfg(test)]
-            Inner::Model(_, of) => of.fields.get(key)?.default.as_ref(),
+            Inner::Model(_, of) => of.fields.get(key)?.default.clone(),
+            _ => None,
         }
     }
 }

@@ -12,7 +12,7 @@ mod lists;
 use serde_json::{Map, Value};
 
 use crate::error::PatchError;
-use crate::shape::{ListMerge, Shape};
+use crate::shape::{MemberPatch, Shape};
 use crate::text;
 use lists::{ListPatch, merge_list, order_by};
 
@@ -46,7 +46,7 @@ pub fn strategic(shape: Shape<'_>, doc: Value, patch: &Value) -> Result<Value, P
             }
         )));
     };
-    merge_map(Some(shape), doc, patch.clone()).map(Value::Object)
+    merge_map(shape, doc, patch.clone()).map(Value::Object)
 }
 
 fn broken(message: impl Into<String>) -> PatchError {
@@ -86,22 +86,18 @@ fn no_merge_key(map: &Map<String, Value>, key: &str) -> PatchError {
 }
 
 /// How the member `name` of an object of type `shape` is patched.
-fn lookup<'s>(shape: Option<Shape<'s>>, name: &str) -> Result<ListMerge<'s>, PatchError> {
-    let shape = shape.ok_or_else(|| unknown_field("", name))?;
-    shape
-        .list_merge(name)
-        .ok_or_else(|| unknown_field(&shape.type_name(), name))
-}
-
-fn unknown_field(type_name: &str, name: &str) -> PatchError {
-    broken(format!(
-        "unable to find api field in struct {type_name} for the json field {}",
-        text::quote(name)
-    ))
+fn lookup<'s>(shape: Shape<'s>, name: &str) -> Result<MemberPatch<'s>, PatchError> {
+    shape.member_patch(name).ok_or_else(|| {
+        broken(format!(
+            "unable to find api field in struct {} for the json field {}",
+            shape.type_name(),
+            text::quote(name)
+        ))
+    })
 }
 
 fn merge_map(
-    shape: Option<Shape<'_>>,
+    shape: Shape<'_>,
     mut original: Map<String, Value>,
     mut patch: Map<String, Value>,
 ) -> Result<Map<String, Value>, PatchError> {
@@ -166,7 +162,7 @@ fn as_list(value: Value) -> Result<Vec<Value>, PatchError> {
 /// Merges those lists for which the patch gives an order, and takes them out of
 /// the patch.
 fn merge_ordered_lists(
-    shape: Option<Shape<'_>>,
+    shape: Shape<'_>,
     original: &mut Map<String, Value>,
     patch: &mut Map<String, Value>,
 ) -> Result<(), PatchError> {
@@ -213,7 +209,7 @@ fn merge_ordered_lists(
 }
 
 fn merge_member(
-    shape: Option<Shape<'_>>,
+    shape: Shape<'_>,
     original: &mut Map<String, Value>,
     name: &str,
     mut change: Value,

@@ -1,11 +1,12 @@
-//! Types for tests, read from OpenAPI v3 documents and from the schema form of
-//! structured-merge-diff.
+//! Types for tests, read from structural schemas of custom resources and from the
+//! schema form of structured-merge-diff.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use schema::node::Text;
+use serde_json::Value;
 
-use super::{Inner, ListMerge, Scalar, Shape};
+use super::{Inner, ListShape, PhantomData, Relation, Scalar, Shape};
 
 #[derive(Default, Debug)]
 pub(crate) struct Model {
@@ -14,7 +15,6 @@ pub(crate) struct Model {
 
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Type {
-    pub(crate) name: String,
     /// Another type that this one is.
     pub(crate) is: Option<String>,
     pub(crate) fields: BTreeMap<String, Field>,
@@ -24,7 +24,7 @@ pub(crate) struct Type {
     pub(crate) atomic: bool,
     pub(crate) items: Option<Box<Type>>,
     pub(crate) list_type: ListType,
-    pub(crate) keys: Vec<String>,
+    pub(crate) keys: Vec<Text>,
     pub(crate) scalar: Option<Scalar>,
 }
 
@@ -32,9 +32,6 @@ pub(crate) struct Type {
 pub(crate) struct Field {
     pub(crate) of: Type,
     pub(crate) default: Option<Value>,
-    pub(crate) required: bool,
-    pub(crate) strategy: String,
-    pub(crate) merge_key: Option<String>,
 }
 
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
@@ -58,8 +55,9 @@ impl Model {
         while let Some(name) = &of.is {
             match name.as_str() {
                 "__untyped_deduced_" => return Shape(Inner::Deduced),
-                "__untyped_atomic_" => {
-                    return Shape(Inner::DeducedAtomic(std::marker::PhantomData));
+                "__untyped_atomic_" => return Shape(Inner::DeducedAtomic(PhantomData)),
+                "ObjectMeta" => {
+                    return Shape::new(schema::types().get("meta/v1.ObjectMeta").unwrap());
                 }
                 _ => {}
             }
@@ -75,61 +73,16 @@ impl Model {
         self.shape(&self.types[name])
     }
 
-    pub(super) fn list_merge<'m>(&'m self, of: &'m Type, name: &str) -> Option<ListMerge<'m>> {
-        let Some(field) = of.fields.get(name) else {
-            let values = of.values.as_ref()?;
-            return Some(ListMerge {
-                shape: Some(self.shape(values)),
-                merge: false,
-                replace: false,
-                merge_key: None,
-            });
-        };
-        let shape = self.shape(&field.of);
-        let has = |name: &str| field.strategy.split(',').any(|part| part == name);
-        Some(ListMerge {
-            shape: Some(match (shape.as_map(), shape.as_list()) {
-                (None, Some(list)) => list.element,
-                _ => shape,
-            }),
-            merge: has("merge"),
-            replace: has("replace"),
-            merge_key: field.merge_key.as_deref(),
+    pub(super) fn list<'m>(&'m self, of: &'m Type) -> Option<ListShape<'m>> {
+        let element = of.items.as_ref()?;
+        Some(ListShape {
+            relation: match of.list_type {
+                ListType::Atomic => Relation::Atomic,
+                ListType::Set => Relation::Set,
+                ListType::Map => Relation::Keys(&of.keys),
+            },
+            element: self.shape(element),
         })
-    }
-
-    pub(super) fn zero(&self, of: &Type) -> Value {
-        let mut out = Map::new();
-        for (name, field) in &of.fields {
-            let shape = self.shape(&field.of);
-            match (&field.default, shape.as_map(), shape.as_list()) {
-                (Some(Value::Object(_)), Some(_), _) => {
-                    out.insert(name.clone(), shape.zero());
-                }
-                (_, None, Some(_)) if field.required => {
-                    out.insert(name.clone(), Value::Null);
-                }
-                _ => {}
-            }
-        }
-        Value::Object(out)
-    }
-
-    pub(crate) fn from_openapi(document: &Value) -> Self {
-        let mut model = Self::default();
-        model.add_openapi(document);
-        model
-    }
-
-    pub(crate) fn add_openapi(&mut self, document: &Value) {
-        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
-            let mut of = openapi(schema);
-            of.name = name.rsplit('.').next().unwrap_or_default().to_owned();
-            if name.ends_with(".Quantity") || name.ends_with(".IntOrString") {
-                of.scalar = Some(Scalar::Any);
-            }
-            self.types.insert(name.clone(), of);
-        }
     }
 
     pub(crate) fn from_schema(document: &Value) -> Self {
@@ -142,26 +95,19 @@ impl Model {
     }
 }
 
-fn strings(value: &Value) -> Vec<String> {
+fn strings(value: &Value) -> Vec<Text> {
     value
         .as_array()
         .into_iter()
         .flatten()
-        .filter_map(|item| item.as_str().map(str::to_owned))
+        .filter_map(|item| Some(item.as_str()?.to_owned().into()))
         .collect()
 }
 
-/// A type of an OpenAPI v3 schema, or of a structural schema of a custom resource.
-pub(crate) fn openapi(schema: &Value) -> Type {
-    let reference = |schema: &Value| {
-        schema["$ref"]
-            .as_str()
-            .and_then(|text| text.rsplit('/').next())
-            .map(str::to_owned)
-    };
-    let is = reference(schema).or_else(|| reference(&schema["allOf"][0]));
+/// A type of a structural schema.
+pub(crate) fn structural(schema: &Value) -> Type {
     let mut of = Type {
-        is,
+        is: schema["is"].as_str().map(str::to_owned),
         atomic: schema["x-kubernetes-map-type"] == "atomic",
         keys: strings(&schema["x-kubernetes-list-map-keys"]),
         list_type: match schema["x-kubernetes-list-type"].as_str() {
@@ -180,12 +126,12 @@ pub(crate) fn openapi(schema: &Value) -> Type {
         Some("string") => of.scalar = Some(Scalar::Text),
         Some("integer" | "number") => of.scalar = Some(Scalar::Number),
         Some("boolean") => of.scalar = Some(Scalar::Bool),
-        Some("array") => of.items = Some(Box::new(openapi(&schema["items"]))),
+        Some("array") => of.items = Some(Box::new(structural(&schema["items"]))),
         Some("object") => {
             of.map = true;
             match &schema["additionalProperties"] {
                 Value::Object(values) if !values.is_empty() => {
-                    of.values = Some(Box::new(openapi(&schema["additionalProperties"])));
+                    of.values = Some(Box::new(structural(&schema["additionalProperties"])));
                 }
                 Value::Object(_) | Value::Bool(true) => of.free = true,
                 _ => {}
@@ -195,19 +141,10 @@ pub(crate) fn openapi(schema: &Value) -> Type {
         _ if of.is.is_none() => of.free = true,
         _ => {}
     }
-    let required = strings(&schema["required"]);
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let field = Field {
-            of: openapi(property),
+            of: structural(property),
             default: property.get("default").cloned(),
-            required: required.contains(name),
-            strategy: property["x-kubernetes-patch-strategy"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-            merge_key: property["x-kubernetes-patch-merge-key"]
-                .as_str()
-                .map(str::to_owned),
         };
         of.fields.insert(name.clone(), field);
     }
@@ -238,7 +175,6 @@ fn atom(entry: &Value) -> Type {
             let of_field = Field {
                 of: atom(&field["type"]),
                 default: field.get("default").cloned(),
-                ..Field::default()
             };
             of.fields.insert(name, of_field);
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{ELEMENT_ORDER, PATCH, bad_kind, bad_patch_type, broken, merge_map, no_merge_key};
 use crate::error::PatchError;
-use crate::shape::ListMerge;
+use crate::shape::MemberPatch;
 use crate::text;
 
 /// What a patch does to a list.
@@ -52,7 +52,7 @@ pub(super) fn element_kind(lists: &[&[Value]]) -> Result<ElementKind, PatchError
 }
 
 pub(super) fn merge_list(
-    how: ListMerge<'_>,
+    how: MemberPatch<'_>,
     live: Vec<Value>,
     patch: ListPatch,
 ) -> Result<Vec<Value>, PatchError> {
@@ -78,7 +78,7 @@ pub(super) fn merge_list(
             let Some(key) = how.merge_key else {
                 return Err(broken(format!(
                     "cannot merge lists without merge key for {}",
-                    how.shape.map(|shape| shape.type_name()).unwrap_or_default()
+                    how.shape.type_name()
                 )));
             };
             merge_maps(how, key, live, patch.items)
@@ -87,7 +87,7 @@ pub(super) fn merge_list(
 }
 
 fn merge_maps(
-    how: ListMerge<'_>,
+    how: MemberPatch<'_>,
     key: &str,
     live: Vec<Value>,
     patch: Vec<Value>,

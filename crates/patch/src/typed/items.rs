@@ -26,19 +26,19 @@ pub(crate) fn item_element(list: ListShape<'_>, item: &Value) -> Result<Element,
                 }
             };
             let mut fields = Vec::with_capacity(keys.len());
-            for key in keys.iter() {
+            for key in keys {
                 // An item without the field, and without a default for it, is
                 // another item than one with it.
-                let value = match members.get(key) {
-                    Some(value) => Some(value.clone()),
-                    None => list.key_default(key).cloned(),
-                };
+                let value = members
+                    .get(key.as_ref())
+                    .cloned()
+                    .or_else(|| list.key_default(key));
                 if let Some(value) = value {
                     fields.push((SmolStr::new(key), value));
                 }
             }
             if fields.is_empty() && !keys.is_empty() {
-                let keys: Vec<_> = keys.iter().map(text::quote).collect();
+                let keys: Vec<_> = keys.iter().map(|key| text::quote(key)).collect();
                 return Err(format!(
                     "associative list with keys has an element that omits all key fields [{}] (and doesn't have default values for any key fields)",
                     keys.join(" ")

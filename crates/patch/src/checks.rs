@@ -31,5 +31,7 @@ fn read_yaml(path: &std::path::Path) -> Value {
 
 /// A built-in type.
 fn builtin(api_version: &str, kind: &str) -> Option<Shape<'static>> {
-    schema::types().by_api_version(api_version, kind).map(Shape::new)
+    schema::types()
+        .by_api_version(api_version, kind)
+        .map(Shape::new)
 }

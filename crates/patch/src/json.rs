@@ -91,7 +91,11 @@ fn perform(
             .ok_or_else(|| PatchError::rejected(format!("operation has no {name}")))
     };
     let value = operation.get("value");
-    match operation.get("op").and_then(Value::as_str).unwrap_or("unknown") {
+    match operation
+        .get("op")
+        .and_then(Value::as_str)
+        .unwrap_or("unknown")
+    {
         "add" => add(doc, pointer("path")?, value.cloned().unwrap_or_default()),
         "remove" => remove(doc, pointer("path")?).map(drop),
         "replace" => replace(doc, pointer("path")?, value.cloned().unwrap_or_default()),
@@ -212,7 +216,9 @@ fn remove(doc: &mut Value, pointer: &str) -> Result<Value, PatchError> {
 fn replace(doc: &mut Value, pointer: &str, value: Value) -> Result<(), PatchError> {
     if pointer.is_empty() {
         if !value.is_object() && !value.is_array() {
-            return Err(PatchError::rejected("the document must be an object or a list"));
+            return Err(PatchError::rejected(
+                "the document must be an object or a list",
+            ));
         }
         *doc = value;
         return Ok(());
@@ -278,20 +284,38 @@ mod tests {
     fn the_servers_own_ways_are_kept() {
         let doc = || json!({"data": {"a": "1"}, "l": [1, 2]});
         let rows = [
-            (json!([{"op": "replace", "path": "/data/nope", "value": "x"}]),
-             json!({"data": {"a": "1", "nope": "x"}, "l": [1, 2]})),
-            (json!([{"op": "copy", "from": "/data/zz", "path": "/data/b"}]),
-             json!({"data": {"a": "1", "b": null}, "l": [1, 2]})),
-            (json!([{"op": "add", "path": "data/x", "value": "y"}]),
-             json!({"data": {"a": "1"}, "l": [1, 2], "x": "y"})),
-            (json!([{"op": "add", "path": "/l/-1", "value": 3}]),
-             json!({"data": {"a": "1"}, "l": [1, 2, 3]})),
-            (json!([{"op": "remove", "path": "/l/-1"}]),
-             json!({"data": {"a": "1"}, "l": [1]})),
-            (json!([{"op": "test", "path": "/data/none", "value": null}]), doc()),
-            (json!([{"op": "add", "path": "/data/b"}]),
-             json!({"data": {"a": "1", "b": null}, "l": [1, 2]})),
-            (json!([{"op": "replace", "path": "", "value": {}}]), json!({})),
+            (
+                json!([{"op": "replace", "path": "/data/nope", "value": "x"}]),
+                json!({"data": {"a": "1", "nope": "x"}, "l": [1, 2]}),
+            ),
+            (
+                json!([{"op": "copy", "from": "/data/zz", "path": "/data/b"}]),
+                json!({"data": {"a": "1", "b": null}, "l": [1, 2]}),
+            ),
+            (
+                json!([{"op": "add", "path": "data/x", "value": "y"}]),
+                json!({"data": {"a": "1"}, "l": [1, 2], "x": "y"}),
+            ),
+            (
+                json!([{"op": "add", "path": "/l/-1", "value": 3}]),
+                json!({"data": {"a": "1"}, "l": [1, 2, 3]}),
+            ),
+            (
+                json!([{"op": "remove", "path": "/l/-1"}]),
+                json!({"data": {"a": "1"}, "l": [1]}),
+            ),
+            (
+                json!([{"op": "test", "path": "/data/none", "value": null}]),
+                doc(),
+            ),
+            (
+                json!([{"op": "add", "path": "/data/b"}]),
+                json!({"data": {"a": "1", "b": null}, "l": [1, 2]}),
+            ),
+            (
+                json!([{"op": "replace", "path": "", "value": {}}]),
+                json!({}),
+            ),
             (json!([]), doc()),
         ];
         for (patch, want) in rows {
@@ -314,7 +338,10 @@ mod tests {
             json!({"op": "replace", "path": "/l/x", "value": 1}),
         ] {
             assert_eq!(
-                message(json!({"data": {"a": "1"}, "l": [1, 2]}), &json!([operation])),
+                message(
+                    json!({"data": {"a": "1"}, "l": [1, 2]}),
+                    &json!([operation])
+                ),
                 (422, rejected.to_owned()),
                 "{operation}"
             );
@@ -335,7 +362,8 @@ mod tests {
 
     #[test]
     fn operations_are_limited() {
-        let patch: Value = vec![json!({"op": "test", "path": "/a", "value": 1}); MAX_OPERATIONS + 1].into();
+        let patch: Value =
+            vec![json!({"op": "test", "path": "/a", "value": 1}); MAX_OPERATIONS + 1].into();
         assert_eq!(
             message(json!({"a": 1}), &patch),
             (413, "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001".into())

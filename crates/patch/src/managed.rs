@@ -24,7 +24,7 @@ pub use conflict::{Conflict, Conflicts};
 pub use entries::{Entry, EntryError, ManagedFields, Operation, keep_times};
 pub use scale::{ScalePath, scale_to_parent, to_scale};
 pub use update::{MAX_UPDATE_MANAGERS, UpdateError, update};
-pub use versions::{Versions, OneShape};
+pub use versions::{OneShape, Versions};
 
 use jiff::Timestamp;
 

@@ -216,7 +216,10 @@ mod tests {
     #[test]
     fn values_print_as_the_server_prints_them() {
         let rows = [
-            (json!({"b": "x", "a": [1, null, true]}), "map[a:[1 <nil> true] b:x]"),
+            (
+                json!({"b": "x", "a": [1, null, true]}),
+                "map[a:[1 <nil> true] b:x]",
+            ),
             (json!(1.5), "1.5"),
             (json!(1e21), "1e+21"),
             (json!(0.00001), "1e-05"),

@@ -17,8 +17,16 @@ use crate::{PatchError, Shape, json_patch, merge_patch, strategic};
 /// that is tested here.
 const NOT_SHOWN: [(&str, usize, &str); 3] = [
     ("apply/secret/string-data", 1, "stringData became data"),
-    ("apply/service/type-change", 1, "the registry gave the node port back"),
-    ("apply/status/apply", 1, "the pod's create was completed by defaults"),
+    (
+        "apply/service/type-change",
+        1,
+        "the registry gave the node port back",
+    ),
+    (
+        "apply/status/apply",
+        1,
+        "the pod's create was completed by defaults",
+    ),
 ];
 
 /// What became of the steps.
@@ -40,7 +48,10 @@ fn filled(value: &Value) -> Value {
     let mut text = value.to_string();
     while let Some(at) = text.find("{repeat:") {
         let end = at + text[at..].find('}').unwrap();
-        let parts: Vec<_> = text[at + 8..end].rsplitn(2, ':').map(str::to_owned).collect();
+        let parts: Vec<_> = text[at + 8..end]
+            .rsplitn(2, ':')
+            .map(str::to_owned)
+            .collect();
         text.replace_range(at..=end, &parts[1].repeat(parts[0].parse().unwrap()));
     }
     serde_json::from_str(&text).unwrap()
@@ -87,10 +98,21 @@ fn mask(value: &Value) -> Value {
     let text = value.to_string().replace("\"<nodePort-1>\"", "30001");
     let mut value: Value = serde_json::from_str(&text).unwrap();
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-        for name in ["creationTimestamp", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        for name in [
+            "creationTimestamp",
+            "namespace",
+            "uid",
+            "resourceVersion",
+            "generation",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+        ] {
             metadata.shift_remove(name);
         }
-        if let Some(entries) = metadata.get_mut("managedFields").and_then(Value::as_array_mut) {
+        if let Some(entries) = metadata
+            .get_mut("managedFields")
+            .and_then(Value::as_array_mut)
+        {
             for entry in entries {
                 if entry.get("time").is_some() {
                     entry["time"] = "<time>".into();
@@ -103,7 +125,7 @@ fn mask(value: &Value) -> Value {
 
 /// Whether all of ours is in theirs: lists item by item, free maps exactly. Nulls
 /// and empty things of ours may be missing.
-fn covers(ours: &Value, theirs: Option<&Value>, path: &str) -> Result<(), String> {
+pub(super) fn covers(ours: &Value, theirs: Option<&Value>, path: &str) -> Result<(), String> {
     let void = |value: &Value| match value {
         Value::Null => true,
         Value::Object(members) => members.is_empty(),
@@ -114,9 +136,17 @@ fn covers(ours: &Value, theirs: Option<&Value>, path: &str) -> Result<(), String
         (ours, None) if void(ours) => Ok(()),
         (Value::Null, Some(Value::String(text))) if text.is_empty() => Ok(()),
         (Value::Object(ours), Some(Value::Object(theirs))) => {
-            let exact = ["labels", "annotations", "data", "nodeSelector", "matchLabels", "gran", "struct"]
-                .iter()
-                .any(|name| path.rsplit('.').next() == Some(name));
+            let exact = [
+                "labels",
+                "annotations",
+                "data",
+                "nodeSelector",
+                "matchLabels",
+                "gran",
+                "struct",
+            ]
+            .iter()
+            .any(|name| path.rsplit('.').next() == Some(name));
             if exact && ours.len() != theirs.len() {
                 return Err(format!("{path}: {ours:?} against {theirs:?}"));
             }
@@ -127,7 +157,11 @@ fn covers(ours: &Value, theirs: Option<&Value>, path: &str) -> Result<(), String
         }
         (Value::Array(ours), Some(Value::Array(theirs))) => {
             if ours.len() != theirs.len() {
-                return Err(format!("{path}: {} items against {}", ours.len(), theirs.len()));
+                return Err(format!(
+                    "{path}: {} items against {}",
+                    ours.len(),
+                    theirs.len()
+                ));
             }
             for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
                 covers(ours, Some(theirs), &format!("{path}[{index}]"))?;
@@ -170,7 +204,9 @@ fn only(value: &Value, step: &Value) -> Value {
     let mut out = json!({});
     for path in paths.iter().filter_map(Value::as_str) {
         let pointer = format!("/{}", path.replace('.', "/"));
-        let Some(found) = value.pointer(&pointer) else { continue };
+        let Some(found) = value.pointer(&pointer) else {
+            continue;
+        };
         let mut at = &mut out;
         for name in path.split('.') {
             at = at
@@ -186,14 +222,18 @@ fn only(value: &Value, step: &Value) -> Value {
 
 /// Decoding drops what the type does not know.
 fn prune(shape: Shape<'_>, value: &mut Value) {
-    let (Some(map), Value::Object(members)) = (shape.as_map(), value) else { return };
-    members.retain(|name, member| match map.field(name).or_else(|| map.element()) {
-        Some(shape) => {
-            prune(shape, member);
-            true
-        }
-        None => false,
-    });
+    let (Some(map), Value::Object(members)) = (shape.as_map(), value) else {
+        return;
+    };
+    members.retain(
+        |name, member| match map.field(name).or_else(|| map.element()) {
+            Some(shape) => {
+                prune(shape, member);
+                true
+            }
+            None => false,
+        },
+    );
 }
 
 struct Request<'a> {
@@ -234,7 +274,11 @@ fn request(step: &Value) -> Request<'_> {
 
 enum Outcome {
     Object(Value),
-    Refused { code: u64, message: String, causes: Vec<(String, String)> },
+    Refused {
+        code: u64,
+        message: String,
+        causes: Vec<(String, String)>,
+    },
     /// Not decided by this crate.
     Elsewhere,
 }
@@ -247,7 +291,12 @@ fn refused(error: &PatchError) -> Outcome {
     }
 }
 
-fn write<'a>(versions: &'a OneShape<'a>, object: &'a Value, request: &'a Request<'a>, reset: &'a FieldSet) -> Write<'a> {
+fn write<'a>(
+    versions: &'a OneShape<'a>,
+    object: &'a Value,
+    request: &'a Request<'a>,
+    reset: &'a FieldSet,
+) -> Write<'a> {
     Write {
         versions,
         api_version: object["apiVersion"].as_str().unwrap(),
@@ -260,7 +309,11 @@ fn write<'a>(versions: &'a OneShape<'a>, object: &'a Value, request: &'a Request
 }
 
 fn group_of(object: &Value) -> &str {
-    object["apiVersion"].as_str().unwrap().split_once('/').map_or("", |(group, _)| group)
+    object["apiVersion"]
+        .as_str()
+        .unwrap()
+        .split_once('/')
+        .map_or("", |(group, _)| group)
 }
 
 /// A create or a patch other than apply, with its bookkeeping.
@@ -270,12 +323,18 @@ fn patched(server: &Server, step: &Value, request: &Request<'_>) -> Outcome {
         ("POST", _) => Ok(request.body.clone()),
         ("PUT", _) if live.is_some() => Ok(request.body.clone()),
         (_, kind) => {
-            let Some(live) = live.cloned() else { return Outcome::Elsewhere };
-            let Some(shape) = server.shape(&live) else { return Outcome::Elsewhere };
+            let Some(live) = live.cloned() else {
+                return Outcome::Elsewhere;
+            };
+            let Some(shape) = server.shape(&live) else {
+                return Outcome::Elsewhere;
+            };
             match kind {
                 "application/json-patch+json" => json_patch(live, &request.body),
                 "application/merge-patch+json" => merge_patch(live, &request.body),
-                "application/strategic-merge-patch+json" if live["kind"] != "Widget" => strategic(shape, live, &request.body),
+                "application/strategic-merge-patch+json" if live["kind"] != "Widget" => {
+                    strategic(shape, live, &request.body)
+                }
                 _ => return Outcome::Elsewhere,
             }
         }
@@ -302,10 +361,16 @@ fn patched(server: &Server, step: &Value, request: &Request<'_>) -> Outcome {
         && !theirs.is_null()
         && step["answer"]["code"].as_u64().unwrap() < 300
     {
-        return Outcome::Refused { code: 0, message: format!("differs: {why}"), causes: Vec::new() };
+        return Outcome::Refused {
+            code: 0,
+            message: format!("differs: {why}"),
+            causes: Vec::new(),
+        };
     }
     if step["method"] == "POST" {
-        theirs.as_object_mut().map(|theirs| theirs.shift_remove("status"));
+        theirs
+            .as_object_mut()
+            .map(|theirs| theirs.shift_remove("status"));
     }
     overlay(&mut object, &theirs);
     if let Some(recorded) = recorded {
@@ -314,7 +379,10 @@ fn patched(server: &Server, step: &Value, request: &Request<'_>) -> Outcome {
     let shape = server.shape(&object).unwrap();
     let group = group_of(&object).to_owned();
     let reset = reset_fields(object["kind"].as_str().unwrap(), request.subresource);
-    let versions = OneShape { shape, group: &group };
+    let versions = OneShape {
+        shape,
+        group: &group,
+    };
     let copy = object.clone();
     if managed::update(&write(&versions, &copy, request, &reset), live, &mut object).is_err() {
         return Outcome::Elsewhere;
@@ -328,7 +396,10 @@ fn patched(server: &Server, step: &Value, request: &Request<'_>) -> Outcome {
 fn applied(server: &Server, request: &Request<'_>) -> Outcome {
     let live = server.objects.get(&request.path);
     let named = live.unwrap_or(&request.body);
-    if !request.body.is_object() || request.manager.len() > 128 || request.body["metadata"]["name"].is_null() {
+    if !request.body.is_object()
+        || request.manager.len() > 128
+        || request.body["metadata"]["name"].is_null()
+    {
         return Outcome::Elsewhere;
     }
     let path_kind = |path: &str| {
@@ -339,14 +410,24 @@ fn applied(server: &Server, request: &Request<'_>) -> Outcome {
         }
     };
     let owner = path_kind(&request.path).unwrap_or_else(|| named.clone());
-    let Some(shape) = server.shape(&owner) else { return Outcome::Elsewhere };
+    let Some(shape) = server.shape(&owner) else {
+        return Outcome::Elsewhere;
+    };
     if live.is_none() && request.subresource == "status" {
         return Outcome::Elsewhere;
     }
     let group = group_of(&owner).to_owned();
     let reset = reset_fields(owner["kind"].as_str().unwrap(), request.subresource);
-    let versions = OneShape { shape, group: &group };
-    match managed::apply(&write(&versions, &owner, request, &reset), live, &request.body, request.force) {
+    let versions = OneShape {
+        shape,
+        group: &group,
+    };
+    match managed::apply(
+        &write(&versions, &owner, request, &reset),
+        live,
+        &request.body,
+        request.force,
+    ) {
         Ok(mut object) => {
             if let Some(live) = live {
                 managed::keep_times(live, &mut object);
@@ -369,9 +450,14 @@ fn applied(server: &Server, request: &Request<'_>) -> Outcome {
 }
 
 fn scaled(server: &mut Server, request: &Request<'_>) {
-    let Some(live) = server.objects.get(&request.path).cloned() else { return };
+    let Some(live) = server.objects.get(&request.path).cloned() else {
+        return;
+    };
     let version = live["apiVersion"].as_str().unwrap();
-    let paths = [managed::ScalePath { api_version: version, replicas: Some(&["spec", "replicas"]) }];
+    let paths = [managed::ScalePath {
+        api_version: version,
+        replicas: Some(&["spec", "replicas"]),
+    }];
     let parent = live["metadata"]["managedFields"].clone();
     let scale = |object: &Value, managed: Value| {
         json!({"apiVersion": "autoscaling/v1", "kind": "Scale",
@@ -381,13 +467,29 @@ fn scaled(server: &mut Server, request: &Request<'_>) {
     let before = scale(&live, managed::to_scale(&parent, &paths).unwrap());
     let mut after = merge_patch(before.clone(), &request.body).unwrap();
     let shape = server.shape(&after).unwrap();
-    let versions = OneShape { shape, group: "autoscaling" };
+    let versions = OneShape {
+        shape,
+        group: "autoscaling",
+    };
     let (copy, reset) = (after.clone(), FieldSet::new());
-    managed::update(&Write { subresource: "scale", ..write(&versions, &copy, request, &reset) }, Some(&before), &mut after).unwrap();
+    managed::update(
+        &Write {
+            subresource: "scale",
+            ..write(&versions, &copy, request, &reset)
+        },
+        Some(&before),
+        &mut after,
+    )
+    .unwrap();
     let mut next = live.clone();
     next["spec"]["replicas"] = after["spec"]["replicas"].clone();
-    next["metadata"]["managedFields"] =
-        managed::scale_to_parent(&parent, &after["metadata"]["managedFields"], version, &paths).unwrap();
+    next["metadata"]["managedFields"] = managed::scale_to_parent(
+        &parent,
+        &after["metadata"]["managedFields"],
+        version,
+        &paths,
+    )
+    .unwrap();
     server.objects.insert(request.path.clone(), next);
 }
 
@@ -396,9 +498,16 @@ fn judge(step: &Value, outcome: &Outcome) -> Result<(), String> {
     let (code, body) = (answer["code"].as_u64().unwrap(), &answer["body"]);
     match outcome {
         Outcome::Elsewhere => Ok(()),
-        Outcome::Refused { code: ours, message, causes } => {
+        Outcome::Refused {
+            code: ours,
+            message,
+            causes,
+        } => {
             if (code, body["message"].as_str().unwrap_or_default()) != (*ours, message.as_str()) {
-                return Err(format!("{ours} {message:?} against {code} {}", body["message"]));
+                return Err(format!(
+                    "{ours} {message:?} against {code} {}",
+                    body["message"]
+                ));
             }
             let set = |causes: Vec<(String, String)>| causes.into_iter().collect::<BTreeSet<_>>();
             let theirs = body["details"]["causes"]
@@ -410,7 +519,11 @@ fn judge(step: &Value, outcome: &Outcome) -> Result<(), String> {
                     (text("field"), text("message"))
                 })
                 .collect();
-            if set(theirs) == set(causes.clone()) { Ok(()) } else { Err(format!("causes {causes:?}")) }
+            if set(theirs) == set(causes.clone()) {
+                Ok(())
+            } else {
+                Err(format!("causes {causes:?}"))
+            }
         }
         Outcome::Object(object) => {
             // A refusal by validation, decoding or the registry is not ours.
@@ -419,7 +532,10 @@ fn judge(step: &Value, outcome: &Outcome) -> Result<(), String> {
             }
             let (ours, theirs) = (mask(&only(object, step)), mask(body));
             if theirs["metadata"].get("managedFields").is_some() || step["managed"] == true {
-                let (ours, theirs) = (&ours["metadata"]["managedFields"], &theirs["metadata"]["managedFields"]);
+                let (ours, theirs) = (
+                    &ours["metadata"]["managedFields"],
+                    &theirs["metadata"]["managedFields"],
+                );
                 if ours != theirs {
                     return Err(format!("managedFields\n   {ours}\n   against\n   {theirs}"));
                 }
@@ -440,8 +556,14 @@ fn judge(step: &Value, outcome: &Outcome) -> Result<(), String> {
 fn run(case: &Value, tally: &mut Tally) {
     let mut server = Server::default();
     for (index, step) in case["steps"].as_array().unwrap().iter().enumerate() {
-        let Some(method) = step["method"].as_str() else { continue };
-        if step["path"].as_str().unwrap().ends_with("/customresourcedefinitions") {
+        let Some(method) = step["method"].as_str() else {
+            continue;
+        };
+        if step["path"]
+            .as_str()
+            .unwrap()
+            .ends_with("/customresourcedefinitions")
+        {
             server.define(&step["body"]);
             continue;
         }
@@ -462,14 +584,19 @@ fn run(case: &Value, tally: &mut Tally) {
         step["managed"] = case["managedFields"].clone();
         match judge(&step, &outcome) {
             _ if matches!(outcome, Outcome::Elsewhere)
-                || NOT_SHOWN.iter().any(|(name, at, _)| case["name"] == *name && index == *at) =>
+                || NOT_SHOWN
+                    .iter()
+                    .any(|(name, at, _)| case["name"] == *name && index == *at) =>
             {
                 tally.left += 1;
             }
             Ok(()) => tally.compared += 1,
-            Err(why) => tally.wrong.push(format!("{} step {index}: {why}", case["name"])),
+            Err(why) => tally
+                .wrong
+                .push(format!("{} step {index}: {why}", case["name"])),
         }
-        let accepted = step["answer"]["code"].as_u64().unwrap() < 300 && step["query"]["dryRun"].is_null();
+        let accepted =
+            step["answer"]["code"].as_u64().unwrap() < 300 && step["query"]["dryRun"].is_null();
         if let (Outcome::Object(mut object), true) = (outcome, accepted) {
             let record = object["metadata"].get("managedFields").cloned();
             let mut theirs = mask(&step["answer"]["body"]);
@@ -493,28 +620,56 @@ fn run(case: &Value, tally: &mut Tally) {
 }
 
 fn replay(files: &[&str], at_least: usize) {
-    let Some(folder) = shared("golden/cases") else { return };
+    let Some(folder) = shared("golden/cases") else {
+        return;
+    };
     let mut tally = Tally::default();
     for file in files {
         for case in read_json(&folder.join(file))["cases"].as_array().unwrap() {
             run(case, &mut tally);
         }
     }
-    println!("{} steps as recorded, {} decided elsewhere", tally.compared, tally.left);
-    assert!(tally.wrong.is_empty(), "{} differ:\n{}", tally.wrong.len(), tally.wrong.join("\n"));
-    assert!(tally.compared >= at_least, "only {} steps compared", tally.compared);
+    println!(
+        "{} steps as recorded, {} decided elsewhere",
+        tally.compared, tally.left
+    );
+    assert!(
+        tally.wrong.is_empty(),
+        "{} differ:\n{}",
+        tally.wrong.len(),
+        tally.wrong.join("\n")
+    );
+    assert!(
+        tally.compared >= at_least,
+        "only {} steps compared",
+        tally.compared
+    );
 }
 
 #[test]
 fn patches_come_out_as_recorded() {
-    replay(&["patch/json.json", "patch/merge.json", "patch/strategic.json"], 90);
+    replay(
+        &[
+            "patch/json.json",
+            "patch/merge.json",
+            "patch/strategic.json",
+        ],
+        90,
+    );
 }
 
 #[test]
 fn applies_come_out_as_recorded() {
     replay(
-        &["apply/basics.json", "apply/custom.json", "apply/deployment.json", "apply/migrate.json",
-          "apply/secret.json", "apply/service.json", "apply/status.json"],
+        &[
+            "apply/basics.json",
+            "apply/custom.json",
+            "apply/deployment.json",
+            "apply/migrate.json",
+            "apply/secret.json",
+            "apply/service.json",
+            "apply/status.json",
+        ],
         80,
     );
 }

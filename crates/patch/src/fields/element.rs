@@ -256,7 +256,10 @@ mod tests {
             assert_eq!(element.to_wire(), wire);
         }
         assert_eq!(
-            Element::from_wire(r#"k:{"b":1,"a":2}"#).unwrap().unwrap().to_wire(),
+            Element::from_wire(r#"k:{"b":1,"a":2}"#)
+                .unwrap()
+                .unwrap()
+                .to_wire(),
             r#"k:{"a":2,"b":1}"#
         );
     }
@@ -273,7 +276,10 @@ mod tests {
     fn steps_print_as_in_conflicts() {
         let rows = [
             ("f:spec", ".spec"),
-            (r#"k:{"containerPort":80,"protocol":"TCP"}"#, r#"[containerPort=80,protocol="TCP"]"#),
+            (
+                r#"k:{"containerPort":80,"protocol":"TCP"}"#,
+                r#"[containerPort=80,protocol="TCP"]"#,
+            ),
             (r#"v:"x""#, r#"[="x"]"#),
             ("i:2", "[2]"),
         ];

@@ -130,8 +130,7 @@ impl FieldSet {
 
     /// Whether the step is a member of this level.
     pub fn has_member(&self, element: &Element) -> bool {
-        self.find(element)
-            .is_ok_and(|at| self.nodes[at].member)
+        self.find(element).is_ok_and(|at| self.nodes[at].member)
     }
 
     /// The paths below a step.

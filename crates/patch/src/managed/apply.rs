@@ -9,9 +9,7 @@ use super::conflict::Conflicts;
 use super::entries::{Entry, EntryError, ManagedFields, Operation, raw, take_raw};
 use super::last_applied;
 use super::prune::prune;
-use super::update::{
-    Comparisons, UpdateError, give_up, reconcile, told, track, write_shape,
-};
+use super::update::{Comparisons, UpdateError, give_up, reconcile, told, track, write_shape};
 use super::{Write, stripped};
 use crate::typed::{self, TypeErrors};
 

@@ -294,9 +294,9 @@ pub(super) fn set_raw(object: &mut Value, managed: Value) {
 pub(super) fn is_reset(managed: &Value) -> bool {
     match managed.as_array().map(Vec::as_slice) {
         Some([]) => true,
-        Some([Value::Object(entry)]) => entry.values().all(|member| {
-            member.is_null() || member.as_str().is_some_and(str::is_empty)
-        }),
+        Some([Value::Object(entry)]) => entry
+            .values()
+            .all(|member| member.is_null() || member.as_str().is_some_and(str::is_empty)),
         _ => false,
     }
 }
@@ -376,16 +376,32 @@ mod tests {
     #[test]
     fn garbled_entries_are_named() {
         let rows = [
-            (json!([{"operation": "Steal"}]), "operation must be `Apply` or `Update`"),
-            (json!([{"operation": "Apply"}]), "apiVersion must not be empty"),
-            (json!([{"operation": "Apply", "apiVersion": "v1"}]), "missing fieldsType in managed fields entry 0"),
-            (json!([{"operation": "Apply", "apiVersion": "v1", "fieldsType": "X"}]),
-             "invalid fieldsType \"X\" in managed fields entry 0"),
-            (json!([{"operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"x": {}}}]),
-             "error decoding set: invalid field path element \"x\""),
+            (
+                json!([{"operation": "Steal"}]),
+                "operation must be `Apply` or `Update`",
+            ),
+            (
+                json!([{"operation": "Apply"}]),
+                "apiVersion must not be empty",
+            ),
+            (
+                json!([{"operation": "Apply", "apiVersion": "v1"}]),
+                "missing fieldsType in managed fields entry 0",
+            ),
+            (
+                json!([{"operation": "Apply", "apiVersion": "v1", "fieldsType": "X"}]),
+                "invalid fieldsType \"X\" in managed fields entry 0",
+            ),
+            (
+                json!([{"operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"x": {}}}]),
+                "error decoding set: invalid field path element \"x\"",
+            ),
         ];
         for (managed, want) in rows {
-            assert_eq!(ManagedFields::parse(&managed).unwrap_err().to_string(), want);
+            assert_eq!(
+                ManagedFields::parse(&managed).unwrap_err().to_string(),
+                want
+            );
         }
     }
 
@@ -397,9 +413,7 @@ mod tests {
 
     #[test]
     fn a_write_that_changes_only_times_is_none() {
-        let object = |time: &str, data: &str| {
-            json!({"metadata": {"managedFields": [entry("a", "Apply", Some(time))]}, "data": data})
-        };
+        let object = |time: &str, data: &str| json!({"metadata": {"managedFields": [entry("a", "Apply", Some(time))]}, "data": data});
         let before = object("2026-01-01T00:00:00Z", "x");
         let mut after = object("2026-01-02T00:00:00Z", "x");
         assert!(keep_times(&before, &mut after));

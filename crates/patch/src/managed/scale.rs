@@ -21,7 +21,12 @@ pub struct ScalePath<'a> {
 
 impl ScalePath<'_> {
     fn path(&self) -> Option<Vec<Element>> {
-        Some(self.replicas?.iter().map(|name| Element::field(name)).collect())
+        Some(
+            self.replicas?
+                .iter()
+                .map(|name| Element::field(name))
+                .collect(),
+        )
     }
 }
 
@@ -134,7 +139,10 @@ mod tests {
                 "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1",
                 "fieldsV1": {"f:spec": {"f:replicas": {}}}}])
         );
-        assert_eq!(scale_to_parent(&parent, &scale, "apps/v1", &paths).unwrap(), parent);
+        assert_eq!(
+            scale_to_parent(&parent, &scale, "apps/v1", &paths).unwrap(),
+            parent
+        );
         let scaled = json!([{"manager": "hpa", "operation": "Update", "apiVersion": "autoscaling/v1",
             "time": "2026-01-02T00:00:00Z", "fieldsType": "FieldsV1",
             "fieldsV1": {"f:spec": {"f:replicas": {}}}, "subresource": "scale"}]);

@@ -71,7 +71,8 @@ fn record(
         return Ok(());
     }
     let unsent = subresource || sent.as_ref() == stored;
-    if unsent && !created && stored.is_none_or(|stored| stored.as_array().is_none_or(Vec::is_empty)) {
+    if unsent && !created && stored.is_none_or(|stored| stored.as_array().is_none_or(Vec::is_empty))
+    {
         return Ok(());
     }
     let zero;
@@ -155,7 +156,12 @@ pub(super) fn track(
     comparison: Comparison,
 ) -> Result<ManagedFields, UpdateError> {
     let mut managed = reconcile(write, managed);
-    let mut own = Entry::new(manager, Operation::Update, write.api_version, write.subresource);
+    let mut own = Entry::new(
+        manager,
+        Operation::Update,
+        write.api_version,
+        write.subresource,
+    );
     let fields = comparison
         .modified
         .union(&comparison.added)
@@ -238,11 +244,16 @@ impl<'w> Comparisons<'w> {
     }
 
     fn in_version(&mut self, api_version: &str) -> Result<&Changed, UpdateError> {
-        let at = match self.known.iter().position(|(version, _)| version == api_version) {
+        let at = match self
+            .known
+            .iter()
+            .position(|(version, _)| version == api_version)
+        {
             Some(at) => at,
             None => {
                 let changed = self.compare(api_version)?;
-                self.known.push((Cow::Owned(api_version.to_owned()), changed));
+                self.known
+                    .push((Cow::Owned(api_version.to_owned()), changed));
                 self.known.len() - 1
             }
         };
@@ -328,7 +339,12 @@ fn cap_updaters(managed: &mut ManagedFields) {
     if count <= MAX_UPDATE_MANAGERS {
         return;
     }
-    let mut oldest: Vec<Entry> = managed.entries().iter().filter(is_updater).cloned().collect();
+    let mut oldest: Vec<Entry> = managed
+        .entries()
+        .iter()
+        .filter(is_updater)
+        .cloned()
+        .collect();
     oldest.sort_by(|a, b| {
         a.seconds()
             .cmp(&b.seconds())
@@ -353,7 +369,9 @@ fn cap_updaters(managed: &mut ManagedFields) {
                 .ok()
                 .and_then(|first| managed.take(&oldest[first]));
         }
-        let merged = merged.map(|merged| merged.fields().clone()).unwrap_or_default();
+        let merged = merged
+            .map(|merged| merged.fields().clone())
+            .unwrap_or_default();
         managed.take(entry);
         bucket.set_fields(merged.union(entry.fields()));
         bucket.time = entry.time;

@@ -20,7 +20,12 @@ pub trait Versions {
     ///
     /// # Errors
     /// A text for the log, if the conversion failed.
-    fn convert<'o>(&self, object: &'o Value, from: &str, to: &str) -> Result<Cow<'o, Value>, String> {
+    fn convert<'o>(
+        &self,
+        object: &'o Value,
+        from: &str,
+        to: &str,
+    ) -> Result<Cow<'o, Value>, String> {
         let _ = (from, to);
         Ok(Cow::Borrowed(object))
     }

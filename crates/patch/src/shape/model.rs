@@ -61,7 +61,10 @@ impl Model {
                 }
                 _ => {}
             }
-            of = self.types.get(name).unwrap_or_else(|| panic!("no type {name}"));
+            of = self
+                .types
+                .get(name)
+                .unwrap_or_else(|| panic!("no type {name}"));
         }
         if of.free && of.fields.is_empty() && of.values.is_none() {
             return Shape(Inner::Deduced);

@@ -62,7 +62,10 @@ pub(super) fn merge_list(
     match element_kind(&[&live, &patch.items])? {
         ElementKind::Scalars if patch.deletes => {
             let gone: HashSet<&Value> = patch.items.iter().collect();
-            Ok(live.into_iter().filter(|item| !gone.contains(item)).collect())
+            Ok(live
+                .into_iter()
+                .filter(|item| !gone.contains(item))
+                .collect())
         }
         ElementKind::Scalars => {
             let mut seen = HashSet::new();

@@ -114,7 +114,10 @@ fn visit_list(list: ListShape<'_>, value: &Value, duplicates: bool, errors: &mut
             || element.to_string(),
             |errors| visit(list.element, item, duplicates, errors),
         );
-        if !matches!(list.relation, Relation::Atomic) && !duplicates && !seen.insert(element.clone()) {
+        if !matches!(list.relation, Relation::Atomic)
+            && !duplicates
+            && !seen.insert(element.clone())
+        {
             let fault = TypeErrors::one(format!("duplicate entries for key {element}"));
             errors.0.extend(fault.0);
         }

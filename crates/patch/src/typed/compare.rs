@@ -215,7 +215,9 @@ impl Walk {
             .map(|(name, new)| (name, None, Some(new)));
         for (name, old, new) in pairs.chain(added) {
             let Some(shape) = map.field(name).or_else(|| map.element()) else {
-                return Err(TypeErrors::one("field not declared in schema").below(format!(".{name}")));
+                return Err(
+                    TypeErrors::one("field not declared in schema").below(format!(".{name}"))
+                );
             };
             let here = Trail {
                 parent: Some(trail),

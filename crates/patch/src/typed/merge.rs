@@ -78,8 +78,8 @@ fn merge_map(
             return Err(TypeErrors::one("field not declared in schema").below(format!(".{name}")));
         };
         let live = members.get_mut(name).map(Value::take);
-        let merged = at(shape, live, Some(value))
-            .map_err(|errors| errors.below(format!(".{name}")))?;
+        let merged =
+            at(shape, live, Some(value)).map_err(|errors| errors.below(format!(".{name}")))?;
         match merged {
             Some(merged) => {
                 members.insert(name.clone(), merged);

@@ -51,8 +51,7 @@ fn inner<'s>(shape: Shape<'s>, element: &Element) -> Option<Shape<'s>> {
 fn fits(shape: Shape<'_>, set: &FieldSet, whole: bool) -> bool {
     !turned_atomic(shape, set, whole)
         && set.steps().all(|(element, member, below)| {
-            inner(shape, element)
-                .is_none_or(|inner| fits(inner, below, member && below.is_empty()))
+            inner(shape, element).is_none_or(|inner| fits(inner, below, member && below.is_empty()))
         })
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
 use crate::meta::Meta;
-use crate::names::{Key, Name, Resource};
+use crate::names::{Gvk, Key, Name, Resource};
 
 /// Values of the fields a kind can be selected by, such as `spec.nodeName`.
 pub type Fields = Box<[(&'static str, SmolStr)]>;
@@ -89,6 +89,19 @@ impl Object {
             resource: self.resource,
             name: self.name(),
         }
+    }
+
+    /// `apiVersion` and `kind` of the stored version.
+    pub fn gvk(&self) -> Gvk {
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase", default)]
+        struct TypeMeta {
+            api_version: SmolStr,
+            kind: SmolStr,
+        }
+        // The body was encoded from a tree or parsed when it was loaded.
+        let meta: TypeMeta = serde_json::from_slice(&self.body).unwrap_or_default();
+        Gvk::interned(&meta.api_version, &meta.kind)
     }
 
     /// Canonical JSON of the stored version.

@@ -1,0 +1,9 @@
+//! Kinds of the API group `apps`, one file each.
+//!
+//! Holds nothing but its files.
+
+pub(crate) mod controller_revision;
+pub(crate) mod daemon_set;
+pub(crate) mod deployment;
+pub(crate) mod replica_set;
+pub(crate) mod stateful_set;

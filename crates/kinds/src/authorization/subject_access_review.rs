@@ -1,0 +1,34 @@
+//! `SubjectAccessReview` of `authorization.k8s.io/v1`: the entry in the list of kinds.
+//!
+//! Pure: reads and writes only the tree it is given, and leaves set members alone.
+
+use crate::{
+    print,
+    spec::{Hooks, KindSpec, ResetFields},
+};
+use object::{Gvk, Resource};
+
+/// `SubjectAccessReview` of `authorization.k8s.io/v1`.
+pub(crate) const SPEC: KindSpec = KindSpec {
+    gvk: Gvk::new("authorization.k8s.io", "v1", "SubjectAccessReview"),
+    resource: Resource::new("authorization.k8s.io", "subjectaccessreviews"),
+    list_kind: "",
+    plural: "subjectaccessreviews",
+    singular: "subjectaccessreview",
+    short_names: &[],
+    categories: &[],
+    namespaced: false,
+    verbs: &["create"],
+    subresources: &[],
+    storage: None,
+    storage_version_hash: "",
+    type_name: "authorization/v1.SubjectAccessReview",
+    columns: &[],
+    cells: print::nothing,
+    field_selectors: &[],
+    reset_fields: ResetFields::NONE,
+    generation: false,
+    status: false,
+    keeps_status_on_create: false,
+    hooks: Hooks::NONE,
+};

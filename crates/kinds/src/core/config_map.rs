@@ -1,0 +1,38 @@
+//! `ConfigMap` of `v1`: the entry in the list of kinds.
+//!
+//! Pure: reads and writes only the tree it is given, and leaves set members alone.
+
+use crate::{
+    print,
+    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+};
+use object::{Gvk, Resource};
+
+/// `ConfigMap` of `v1`.
+pub(crate) const SPEC: KindSpec = KindSpec {
+    gvk: Gvk::new("", "v1", "ConfigMap"),
+    resource: Resource::new("", "configmaps"),
+    list_kind: "ConfigMapList",
+    plural: "configmaps",
+    singular: "configmap",
+    short_names: &["cm"],
+    categories: &[],
+    namespaced: true,
+    verbs: VERBS,
+    subresources: &[],
+    storage: Some(Gvk::new("", "v1", "ConfigMap")),
+    storage_version_hash: "qFsyl6wFWjQ=",
+    type_name: "core/v1.ConfigMap",
+    columns: &[
+        Column::new("Name", "string", "name", 0),
+        Column::new("Data", "string", "", 0),
+        Column::new("Age", "string", "", 0),
+    ],
+    cells: print::name_and_age,
+    field_selectors: &[],
+    reset_fields: ResetFields::NONE,
+    generation: false,
+    status: false,
+    keeps_status_on_create: false,
+    hooks: Hooks::NONE,
+};

@@ -1,0 +1,9 @@
+//! Kinds of the API group `networking.k8s.io`, one file each.
+//!
+//! Holds nothing but its files.
+
+pub(crate) mod ingress;
+pub(crate) mod ingress_class;
+pub(crate) mod ip_address;
+pub(crate) mod network_policy;
+pub(crate) mod service_cidr;

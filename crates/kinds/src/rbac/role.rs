@@ -1,0 +1,37 @@
+//! `Role` of `rbac.authorization.k8s.io/v1`: the entry in the list of kinds.
+//!
+//! Pure: reads and writes only the tree it is given, and leaves set members alone.
+
+use crate::{
+    print,
+    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+};
+use object::{Gvk, Resource};
+
+/// `Role` of `rbac.authorization.k8s.io/v1`.
+pub(crate) const SPEC: KindSpec = KindSpec {
+    gvk: Gvk::new("rbac.authorization.k8s.io", "v1", "Role"),
+    resource: Resource::new("rbac.authorization.k8s.io", "roles"),
+    list_kind: "RoleList",
+    plural: "roles",
+    singular: "role",
+    short_names: &[],
+    categories: &[],
+    namespaced: true,
+    verbs: VERBS,
+    subresources: &[],
+    storage: Some(Gvk::new("rbac.authorization.k8s.io", "v1", "Role")),
+    storage_version_hash: "7FuwZcIIItM=",
+    type_name: "rbac/v1.Role",
+    columns: &[
+        Column::new("Name", "string", "name", 0),
+        Column::new("Created At", "date", "", 0),
+    ],
+    cells: print::name_and_creation,
+    field_selectors: &[],
+    reset_fields: ResetFields::NONE,
+    generation: false,
+    status: false,
+    keeps_status_on_create: false,
+    hooks: Hooks::NONE,
+};

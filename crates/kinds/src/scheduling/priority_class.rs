@@ -1,0 +1,40 @@
+//! `PriorityClass` of `scheduling.k8s.io/v1`: the entry in the list of kinds.
+//!
+//! Pure: reads and writes only the tree it is given, and leaves set members alone.
+
+use crate::{
+    print,
+    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+};
+use object::{Gvk, Resource};
+
+/// `PriorityClass` of `scheduling.k8s.io/v1`.
+pub(crate) const SPEC: KindSpec = KindSpec {
+    gvk: Gvk::new("scheduling.k8s.io", "v1", "PriorityClass"),
+    resource: Resource::new("scheduling.k8s.io", "priorityclasses"),
+    list_kind: "PriorityClassList",
+    plural: "priorityclasses",
+    singular: "priorityclass",
+    short_names: &["pc"],
+    categories: &[],
+    namespaced: false,
+    verbs: VERBS,
+    subresources: &[],
+    storage: Some(Gvk::new("scheduling.k8s.io", "v1", "PriorityClass")),
+    storage_version_hash: "1QwjyaZjj3Y=",
+    type_name: "scheduling/v1.PriorityClass",
+    columns: &[
+        Column::new("Name", "string", "name", 0),
+        Column::new("Value", "integer", "", 0),
+        Column::new("Global-Default", "boolean", "", 0),
+        Column::new("Age", "string", "", 0),
+        Column::new("PreemptionPolicy", "string", "", 0),
+    ],
+    cells: print::name_and_age,
+    field_selectors: &[],
+    reset_fields: ResetFields::NONE,
+    generation: true,
+    status: false,
+    keeps_status_on_create: false,
+    hooks: Hooks::NONE,
+};

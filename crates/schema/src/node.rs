@@ -182,6 +182,8 @@ pub struct Struct {
     pub preserve_unknown: bool,
     /// Places in `fields`, sorted by name.
     pub(crate) by_name: Vec<u16>,
+    /// Places in `fields` of those that are printed even when unset.
+    pub(crate) printed: Vec<u16>,
 }
 
 impl Struct {
@@ -201,6 +203,9 @@ impl Struct {
         let count = u16::try_from(self.fields.len()).unwrap_or(u16::MAX);
         self.by_name = (0..count).collect();
         let fields = &self.fields;
+        self.printed = (0..count)
+            .filter(|at| matches!(fields[usize::from(*at)].omit, Omit::Never | Omit::Inert))
+            .collect();
         self.by_name
             .sort_by(|a, b| fields[usize::from(*a)].name.cmp(&fields[usize::from(*b)].name));
     }

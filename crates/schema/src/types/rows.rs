@@ -195,8 +195,13 @@ fn node(types: &Types, expr: &'static str, cells: &Cells) -> Node {
             Some(rest) => (true, rest),
             None => (false, item),
         };
+        // The name is the list's if the items are structs, else the items'.
+        let (list_named, item_named) = match item.starts_with('&') {
+            true => (named, ""),
+            false => ("", named),
+        };
         return Node::List(Arc::new(ListNode {
-            item: leaf(types, item, named),
+            item: leaf(types, item, item_named),
             item_pointer,
             kind: match cells.at(9) {
                 "atomic" => ListKind::Atomic,
@@ -206,7 +211,7 @@ fn node(types: &Types, expr: &'static str, cells: &Cells) -> Node {
             },
             item_format: cells.at(16).into(),
             item_enum: alternatives(cells.at(17)),
-            named: "".into(),
+            named: list_named.into(),
             named_message: false,
         }));
     }

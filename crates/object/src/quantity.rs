@@ -45,8 +45,10 @@ pub enum QuantityError {
 }
 
 const NANO: i128 = 1_000_000_000;
-/// Upstream caps at the largest int64.
-const CAP: i128 = i64::MAX as i128 * NANO;
+/// Upstream caps quantities with binary suffixes at the largest int64.
+const BINARY_CAP: i128 = i64::MAX as i128 * NANO;
+/// The largest amount kept: 5·10^28 units, with room to add two of them.
+const LARGEST: i128 = 5 * 10_i128.pow(28) * NANO;
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 const DECIMAL: [(&str, i32); 10] = [
     ("n", -9),
@@ -110,7 +112,10 @@ impl Quantity {
             return Err(QuantityError::Format);
         }
         let (format, scale) = suffix_scale(suffix)?;
-        let amount = scaled(magnitude, scale)?;
+        let mut amount = scaled(magnitude, scale)?;
+        if format == Format::BinarySi && !negative {
+            amount = amount.min(BINARY_CAP);
+        }
         Ok(Self {
             nanos: if negative { -amount } else { amount },
             format,
@@ -205,7 +210,7 @@ fn scaled(magnitude: &str, scale: Scale) -> Result<i128, QuantityError> {
     if digits.len() > 36 {
         // More digits than an i128 holds: far above the cap, or far below a nano.
         let exponent = i32::try_from(digits.len()).map_err(|_| QuantityError::Number)? - places;
-        return Ok(if exponent > 0 { CAP } else { 1 });
+        return Ok(if exponent > 0 { LARGEST } else { 1 });
     }
     let number: i128 = digits.parse().map_err(|_| QuantityError::Number)?;
     match scale {
@@ -215,7 +220,7 @@ fn scaled(magnitude: &str, scale: Scale) -> Result<i128, QuantityError> {
         )),
         Scale::Two(bits) => {
             let scaled = number.checked_mul(1_i128 << bits);
-            Ok(scaled.map_or(CAP, |n| times_ten(n, 9 - places)))
+            Ok(scaled.map_or(LARGEST, |n| times_ten(n, 9 - places)))
         }
     }
 }
@@ -225,10 +230,10 @@ fn times_ten(number: i128, power: i32) -> i128 {
         let factor = 10_i128.checked_pow(power.unsigned_abs());
         return factor
             .and_then(|f| number.checked_mul(f))
-            .map_or(CAP, |n| n.min(CAP));
+            .map_or(LARGEST, |n| n.min(LARGEST));
     }
     match 10_i128.checked_pow(power.unsigned_abs()) {
-        Some(divisor) => div_up(number, divisor).min(CAP),
+        Some(divisor) => div_up(number, divisor).min(LARGEST),
         None => i128::from(number != 0),
     }
 }
@@ -364,6 +369,8 @@ mod tests {
             ("12E6", "12e6"),
             (".5", "500m"),
             ("5.", "5"),
+            ("12345678901234567890", "12345678901234567890"),
+            ("100Ei", "9223372036854775807"),
         ];
         for (text, want) in rows {
             assert_eq!(Quantity::parse(text).unwrap().to_string(), want, "{text}");

@@ -11,6 +11,7 @@ mod wire;
 pub use element::{Element, compare_values};
 pub use set::FieldSet;
 pub use wire::FieldsError;
+pub(crate) use wire::wire_is_touched_by;
 
 /// A path for people: `.spec.containers[name="c"].image`.
 pub fn path_text(path: &[Element]) -> String {

@@ -15,6 +15,7 @@ mod reconcile;
 mod remove;
 
 pub use check::check;
+pub(crate) use compare::same;
 pub use compare::{Comparison, compare};
 pub use extract::field_set;
 pub use merge::merge;

@@ -71,6 +71,15 @@ impl FieldSet {
         }
     }
 
+    /// Adds a path and everything of a set below it.
+    pub(crate) fn graft(&mut self, path: &[Element], children: FieldSet) {
+        match path {
+            [] => *self = self.union(&children),
+            [last] => self.insert_node(last.clone(), true, children),
+            [first, rest @ ..] => self.node_mut(first).children.graft(rest, children),
+        }
+    }
+
     /// Puts a subtree below a step, and the step itself if `member`.
     pub(crate) fn insert_node(&mut self, element: Element, member: bool, children: FieldSet) {
         if !member && children.is_empty() {
@@ -251,6 +260,29 @@ impl FieldSet {
             (None, _) => {}
         });
         Self { nodes }
+    }
+
+    /// Takes the paths of the other set out of this one.
+    pub fn subtract(&mut self, other: &Self) {
+        for theirs in &other.nodes {
+            if let Ok(at) = self.find(&theirs.element) {
+                let node = &mut self.nodes[at];
+                node.member &= !theirs.member;
+                node.children.subtract(&theirs.children);
+                if node.is_void() {
+                    self.nodes.remove(at);
+                }
+            }
+        }
+    }
+
+    /// Whether a path of the other set is in this one, or above one that is.
+    pub(crate) fn is_touched_by(&self, other: &Self) -> bool {
+        other.nodes.iter().any(|theirs| {
+            self.find(&theirs.element).is_ok_and(|at| {
+                theirs.member || self.nodes[at].children.is_touched_by(&theirs.children)
+            })
+        })
     }
 
     /// Whether a path is in both sets.

@@ -40,6 +40,19 @@ impl FieldSet {
     }
 }
 
+/// As [`FieldSet::is_touched_by`], for a set that is still in its canonical wire
+/// form: most entries are not touched by a write and need not be read.
+pub(crate) fn wire_is_touched_by(fields: &Value, other: &FieldSet) -> bool {
+    let Value::Object(members) = fields else {
+        return false;
+    };
+    other.nodes.iter().any(|theirs| {
+        members
+            .get(&theirs.element.to_wire())
+            .is_some_and(|below| theirs.member || wire_is_touched_by(below, &theirs.children))
+    })
+}
+
 /// A level, and whether it marks its own path.
 fn read(fields: &Value, depth: usize) -> Result<(FieldSet, bool), FieldsError> {
     if depth > MAX_DEPTH {
@@ -99,6 +112,21 @@ mod tests {
             set.to_fields_v1().to_string(),
             r#"{"f:data":{"f:k":{}},"f:spec":{"f:a":{".":{},"f:x":{}},"f:b":{},"f:l":{"k:{\"n\":\"1\"}":{},"k:{\"n\":\"2\"}":{".":{},"f:n":{}}}}}"#
         );
+    }
+
+    #[test]
+    fn a_set_is_touched_in_either_form() {
+        let sent = json!({"f:spec": {"f:a": {}, "f:b": {"f:c": {}}}});
+        let set = FieldSet::from_fields_v1(&sent).unwrap();
+        for (paths, want) in [
+            (FieldSet::of(&[&["spec", "a"]]), true),
+            (FieldSet::of(&[&["spec", "b"]]), true),
+            (FieldSet::of(&[&["spec", "b", "d"], &["status"]]), false),
+            (FieldSet::new(), false),
+        ] {
+            assert_eq!(set.is_touched_by(&paths), want);
+            assert_eq!(wire_is_touched_by(&sent, &paths), want);
+        }
     }
 
     #[test]

@@ -215,7 +215,7 @@ fn attempt(
         }
     }
     give_up(&mut managed, given_up);
-    let changed = *live != merged;
+    let changed = !typed::same(live, &merged);
     if let Some(mut own) = managed.take(&own) {
         let fields = own.fields().difference(stripped());
         if !fields.is_empty() {

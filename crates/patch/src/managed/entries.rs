@@ -1,10 +1,13 @@
 //! The entries of `metadata.managedFields`.
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use object::time::rfc3339;
 use serde_json::{Map, Value};
 
-use crate::fields::{FieldSet, FieldsError};
+use crate::fields::{FieldSet, FieldsError, wire_is_touched_by};
+use crate::typed::same;
 
 /// How a manager came to own its fields.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -26,7 +29,7 @@ impl Operation {
 }
 
 /// What one manager owns.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// Its name.
     pub manager: String,
@@ -38,7 +41,8 @@ pub struct Entry {
     pub subresource: String,
     /// When it last changed the object.
     pub time: Option<Timestamp>,
-    fields: FieldSet,
+    /// Read from `wire` when first asked for.
+    fields: OnceLock<FieldSet>,
     /// The fields as they were read, while nothing changed them.
     wire: Option<Value>,
 }
@@ -78,20 +82,50 @@ impl Entry {
             api_version: api_version.to_owned(),
             subresource: subresource.to_owned(),
             time: None,
-            fields: FieldSet::new(),
+            fields: OnceLock::new(),
             wire: None,
         }
     }
 
     /// What it owns.
     pub fn fields(&self) -> &FieldSet {
-        &self.fields
+        self.fields.get_or_init(|| {
+            let wire = self.wire.as_ref();
+            // Only what was stored is read late; it was good when it was stored.
+            wire.and_then(|wire| FieldSet::from_fields_v1(wire).ok())
+                .unwrap_or_default()
+        })
     }
 
     /// Replaces what it owns.
     pub fn set_fields(&mut self, fields: FieldSet) {
-        self.fields = fields;
+        self.fields = OnceLock::from(fields);
         self.wire = None;
+    }
+
+    /// Takes fields from it.
+    pub(super) fn lose(&mut self, fields: &FieldSet) {
+        let mut left = std::mem::take(&mut self.fields)
+            .into_inner()
+            .unwrap_or_else(|| self.fields().clone());
+        left.subtract(fields);
+        self.set_fields(left);
+    }
+
+    /// Whether a change to `fields` may concern it.
+    pub(super) fn is_touched_by(&self, fields: &FieldSet) -> bool {
+        match (self.fields.get(), &self.wire) {
+            (None, Some(wire)) => wire_is_touched_by(wire, fields),
+            _ => self.fields().is_touched_by(fields),
+        }
+    }
+
+    /// Whether it owns nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        match (self.fields.get(), &self.wire) {
+            (None, Some(Value::Object(wire))) => wire.is_empty(),
+            _ => self.fields().is_empty(),
+        }
     }
 
     /// Whether two entries are of one manager: an applier is one over all
@@ -103,7 +137,7 @@ impl Entry {
             && (self.operation == Operation::Apply || self.api_version == other.api_version)
     }
 
-    fn parse(entry: Value, index: usize, keep_wire: bool) -> Result<Self, EntryError> {
+    fn parse(entry: Value, index: usize, stored: bool) -> Result<Self, EntryError> {
         let Value::Object(mut entry) = entry else {
             return Err(EntryError::Form);
         };
@@ -137,8 +171,9 @@ impl Entry {
             .map(Value::take)
             .filter(|fields| !fields.is_null());
         let fields = match &wire {
-            Some(wire) => FieldSet::from_fields_v1(wire)?,
-            None => FieldSet::new(),
+            Some(_) if stored => OnceLock::new(),
+            Some(wire) => OnceLock::from(FieldSet::from_fields_v1(wire)?),
+            None => OnceLock::new(),
         };
         Ok(Self {
             manager,
@@ -147,7 +182,7 @@ impl Entry {
             subresource,
             time,
             fields,
-            wire: wire.filter(|_| keep_wire),
+            wire: wire.filter(|_| stored),
         })
     }
 
@@ -162,7 +197,10 @@ impl Entry {
             entry.insert("time".into(), rfc3339(time).into());
         }
         entry.insert("fieldsType".into(), "FieldsV1".into());
-        let fields = self.wire.unwrap_or_else(|| self.fields.to_fields_v1());
+        let fields = match self.wire {
+            Some(wire) => wire,
+            None => self.fields.into_inner().unwrap_or_default().to_fields_v1(),
+        };
         entry.insert("fieldsV1".into(), fields);
         if !self.subresource.is_empty() {
             entry.insert("subresource".into(), self.subresource.into());
@@ -177,7 +215,7 @@ impl Entry {
 }
 
 /// All entries of an object, one per manager.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct ManagedFields {
     entries: Vec<Entry>,
 }
@@ -196,7 +234,8 @@ impl ManagedFields {
         Self::read(raw(object).cloned().unwrap_or_default(), true)
     }
 
-    pub(super) fn read(managed: Value, canonical: bool) -> Result<Self, EntryError> {
+    /// `stored`: we wrote it ourselves, so it is canonical and is read late.
+    pub(super) fn read(managed: Value, stored: bool) -> Result<Self, EntryError> {
         let items = match managed {
             Value::Array(items) => items,
             Value::Null => return Ok(Self::default()),
@@ -206,7 +245,7 @@ impl ManagedFields {
             entries: Vec::with_capacity(items.len()),
         };
         for (index, item) in items.into_iter().enumerate() {
-            managed.put(Entry::parse(item, index, canonical)?);
+            managed.put(Entry::parse(item, index, stored)?);
         }
         Ok(managed)
     }
@@ -304,18 +343,18 @@ pub(super) fn is_reset(managed: &Value) -> bool {
 /// Keeps the old times where a write changed nothing else: then it is no write at
 /// all. Tells whether `after` now equals `before`.
 pub fn keep_times(before: &Value, after: &mut Value) -> bool {
-    if *before == *after {
+    if same(before, after) {
         return true;
     }
     let (Some(Value::Array(old)), Some(Value::Array(new))) = (raw(before), raw(after)) else {
         return false;
     };
-    let same = |old: &Value, new: &Value| match (old.as_object(), new.as_object()) {
+    let same_entry = |old: &Value, new: &Value| match (old.as_object(), new.as_object()) {
         (Some(old), Some(new)) => {
             let named = |members: &Map<String, Value>, others: &Map<String, Value>| {
-                members
-                    .iter()
-                    .all(|(name, member)| name == "time" || others.get(name) == Some(member))
+                members.iter().all(|(name, member)| {
+                    name == "time" || others.get(name).is_some_and(|other| same(other, member))
+                })
             };
             named(old, new) && named(new, old)
         }
@@ -324,7 +363,7 @@ pub fn keep_times(before: &Value, after: &mut Value) -> bool {
     let matched = old.len() == new.len()
         && new
             .iter()
-            .all(|entry| old.iter().any(|other| same(other, entry)));
+            .all(|entry| old.iter().any(|other| same_entry(other, entry)));
     if !matched {
         return false;
     }
@@ -333,7 +372,7 @@ pub fn keep_times(before: &Value, after: &mut Value) -> bool {
     };
     let old = Value::Array(old.clone());
     set_raw(after, old);
-    if *before == *after {
+    if same(before, after) {
         return true;
     }
     set_raw(after, new);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::conflict::Conflicts;
 use super::entries::{Entry, ManagedFields, Operation, is_reset, raw, set_raw, take_raw};
-use super::{Write, stripped};
+use super::{Versions, Write, stripped};
 use crate::fields::FieldSet;
 use crate::shape::Shape;
 use crate::typed::{self, Comparison, TypeErrors};
@@ -70,7 +70,11 @@ fn record(
     if !subresource && sent.as_ref().is_some_and(is_reset) && !created {
         return Ok(());
     }
-    let unsent = subresource || sent.as_ref() == stored;
+    let kept = match (&sent, stored) {
+        (Some(sent), Some(stored)) => typed::same(sent, stored),
+        (sent, stored) => sent.is_none() && stored.is_none(),
+    };
+    let unsent = subresource || kept;
     if unsent && !created && stored.is_none_or(|stored| stored.as_array().is_none_or(Vec::is_empty))
     {
         return Ok(());
@@ -87,12 +91,13 @@ fn record(
         .map_err(UpdateError::Compare)?
         .without(write.reset);
     if comparison.is_empty() && unsent && all_versions_known(write, stored) {
-        if let Some(stored) = stored {
-            set_raw(after, stored.clone());
+        let sent = sent.filter(|_| kept);
+        if let Some(same) = sent.or_else(|| stored.cloned()) {
+            set_raw(after, same);
         }
         return Ok(());
     }
-    let managed = decode(sent, stored, subresource);
+    let managed = decode(sent, stored, kept, subresource);
     if managed.is_empty() && !created {
         return Ok(());
     }
@@ -128,19 +133,22 @@ fn all_versions_known(write: &Write<'_>, stored: Option<&Value>) -> bool {
 }
 
 /// The record to go on from: the client's if it sent a good one, else the stored.
-fn decode(sent: Option<Value>, stored: Option<&Value>, subresource: bool) -> ManagedFields {
+fn decode(
+    sent: Option<Value>,
+    stored: Option<&Value>,
+    kept: bool,
+    subresource: bool,
+) -> ManagedFields {
     let of_stored =
         || ManagedFields::read(stored.cloned().unwrap_or_default(), true).unwrap_or_default();
-    if subresource {
+    let Some(sent) = sent.filter(|_| kept || !subresource) else {
         return of_stored();
-    }
-    let Some(sent) = sent else { return of_stored() };
+    };
     if is_reset(&sent) {
         return ManagedFields::default();
     }
     // What we stored is canonical; what a client made up need not be.
-    let canonical = Some(&sent) == stored;
-    match ManagedFields::read(sent, canonical) {
+    match ManagedFields::read(sent, kept) {
         Ok(managed) if !managed.is_empty() => managed,
         _ => of_stored(),
     }
@@ -185,16 +193,21 @@ pub(super) fn track(
 
 /// Fits recorded sets to today's types; drops entries of versions that are gone.
 pub(super) fn reconcile(write: &Write<'_>, mut managed: ManagedFields) -> ManagedFields {
-    managed.entries_mut().retain_mut(|entry| {
-        let Some(shape) = write.versions.shape(&entry.api_version) else {
-            return false;
-        };
-        if let Some(fields) = typed::reconcile(shape, entry.fields()) {
-            entry.set_fields(fields);
-        }
-        true
-    });
     managed
+        .entries_mut()
+        .retain_mut(|entry| fit(write.versions, entry));
+    managed
+}
+
+/// Fits an entry to today's type; tells whether its version is still one.
+fn fit(versions: &dyn Versions, entry: &mut Entry) -> bool {
+    let Some(shape) = versions.shape(&entry.api_version) else {
+        return false;
+    };
+    if let Some(fields) = typed::reconcile(shape, entry.fields()) {
+        entry.set_fields(fields);
+    }
+    true
 }
 
 /// What a write did, in each version that an entry names its fields in.
@@ -284,11 +297,16 @@ impl<'w> Comparisons<'w> {
         except: Option<&Entry>,
     ) -> Result<Vec<GivenUp>, UpdateError> {
         let mut given_up = Vec::new();
-        for (place, entry) in managed.entries().iter().enumerate() {
+        let versions = self.write.versions;
+        for (place, entry) in managed.entries_mut().iter_mut().enumerate() {
             if except.is_some_and(|except| entry.same_manager(except)) {
                 continue;
             }
             let changed = self.in_version(&entry.api_version)?;
+            if !entry.is_touched_by(&changed.taken) && !entry.is_touched_by(&changed.removed) {
+                continue;
+            }
+            fit(versions, entry);
             let taken = entry.fields().intersection(&changed.taken);
             let removed = if entry.fields().intersects(&changed.removed) {
                 changed.removed.clone()
@@ -321,15 +339,10 @@ pub(super) fn told(managed: &ManagedFields, given_up: &[GivenUp]) -> Conflicts {
 pub(super) fn give_up(managed: &mut ManagedFields, given_up: Vec<GivenUp>) {
     for lost in given_up {
         let entry = &mut managed.entries_mut()[lost.place];
-        let fields = entry
-            .fields()
-            .difference(&lost.taken)
-            .difference(&lost.removed);
-        entry.set_fields(fields);
+        entry.lose(&lost.taken);
+        entry.lose(&lost.removed);
     }
-    managed
-        .entries_mut()
-        .retain(|entry| !entry.fields().is_empty());
+    managed.entries_mut().retain(|entry| !entry.is_empty());
 }
 
 /// Merges the oldest updaters of a version into one, until few enough are left.

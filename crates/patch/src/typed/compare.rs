@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::TypeErrors;
 use super::check::check_scalar;
 use super::items::item_element;
-use crate::fields::{Element, FieldSet};
+use crate::fields::{Element, FieldSet, compare_values};
 use crate::shape::{Atom, ListShape, MapShape, Relation, Shape};
 
 /// What a change did. No path is in two of the sets.
@@ -80,6 +80,14 @@ struct Trail<'t> {
     step: Option<Step<'t>>,
 }
 
+impl Trail<'_> {
+    /// Whether it leads to the object's own metadata.
+    fn is_metadata(&self) -> bool {
+        matches!(self.step, Some(Step::Field("metadata")))
+            && self.parent.is_some_and(|parent| parent.step.is_none())
+    }
+}
+
 impl Walk {
     fn visit(
         &mut self,
@@ -94,7 +102,7 @@ impl Walk {
         self.at(&root, shape, old, new)
     }
 
-    fn record(&mut self, trail: &Trail<'_>, change: Change) {
+    fn record(&mut self, trail: &Trail<'_>, change: Change, below: FieldSet) {
         self.path.clear();
         let mut at = Some(trail);
         while let Some(trail) = at {
@@ -111,7 +119,12 @@ impl Walk {
             Change::Modified => &mut self.comparison.modified,
             Change::Added => &mut self.comparison.added,
         };
-        set.insert(&self.path);
+        if !self.path.is_empty() {
+            set.graft(&self.path, below);
+        } else {
+            // The object itself is owned by nobody, only what is in it.
+            *set = set.union(&below);
+        }
     }
 
     fn at(
@@ -121,80 +134,66 @@ impl Walk {
         old: Option<&Value>,
         new: Option<&Value>,
     ) -> Result<(), TypeErrors> {
-        let (left, right) = (shape.atom(old), shape.atom(new));
-        let leaf = if new.is_none() {
-            self.atom(trail, left, old, new)?
-        } else if old.is_none() || left.same_kind(&right) {
-            self.atom(trail, right, old, new)?
-        } else {
+        let (old, new) = match (old, new) {
+            (Some(old), Some(new)) => (old, new),
+            (Some(old), None) => {
+                self.record(trail, Change::Removed, whole(shape, old)?);
+                return Ok(());
+            }
+            (None, Some(new)) => {
+                self.record(trail, Change::Added, whole(shape, new)?);
+                return Ok(());
+            }
+            (None, None) => return Ok(()),
+        };
+        let (left, right) = (shape.atom(Some(old)), shape.atom(Some(new)));
+        if !left.same_kind(&right) {
             // The type allows both forms: what was there in the old form goes,
             // what is there in the new one comes.
             self.atom(trail, left, old, new)?;
-            self.atom(trail, right, old, new)?
-        };
-        if !leaf {
-            if old.is_none() {
-                self.record(trail, Change::Added);
-            } else if new.is_none() {
-                self.record(trail, Change::Removed);
-            }
         }
-        Ok(())
+        self.atom(trail, right, old, new)
     }
 
-    /// Compares under one form; tells whether it was a leaf.
+    /// Compares under one form.
     fn atom(
         &mut self,
         trail: &Trail<'_>,
         atom: Atom<'_>,
-        old: Option<&Value>,
-        new: Option<&Value>,
-    ) -> Result<bool, TypeErrors> {
+        old: &Value,
+        new: &Value,
+    ) -> Result<(), TypeErrors> {
         match atom {
             Atom::Scalar(scalar) => {
-                let fault = |value: Option<&Value>, prefix| {
-                    value.and_then(|value| check_scalar(scalar, value, prefix).err())
-                };
+                let fault = |value, prefix| check_scalar(scalar, value, prefix).err();
                 if let (Some(left), Some(right)) = (fault(old, "lhs: "), fault(new, "rhs: ")) {
                     let mut errors = TypeErrors::one(left);
                     errors.0.extend(TypeErrors::one(right).0);
                     return Err(errors);
                 }
-                self.leaf(trail, old, new);
-                Ok(true)
             }
             Atom::Map(map) => {
                 let (left, right) = (members(old), members(new));
-                if map.atomic || (left.is_none() && right.is_none()) {
-                    self.leaf(trail, old, new);
-                    return Ok(true);
+                if !map.atomic && (left.is_some() || right.is_some()) {
+                    return self.map(trail, map, left, right);
                 }
-                self.map(trail, map, left, right)?;
-                Ok(false)
             }
             Atom::List(list) => {
                 let (left, right) = (items(old), items(new));
-                if matches!(list.relation, Relation::Atomic)
-                    || (left.is_empty() && right.is_empty())
-                {
-                    self.leaf(trail, old, new);
-                    return Ok(true);
+                let atomic = matches!(list.relation, Relation::Atomic);
+                if !atomic && !(left.is_empty() && right.is_empty()) {
+                    if same_items(left, right) {
+                        return Ok(());
+                    }
+                    return self.list(trail, list, left, right);
                 }
-                if left != right {
-                    self.list(trail, list, left, right)?;
-                }
-                Ok(false)
             }
         }
-    }
-
-    fn leaf(&mut self, trail: &Trail<'_>, old: Option<&Value>, new: Option<&Value>) {
-        match (old, new) {
-            (None, _) => self.record(trail, Change::Added),
-            (_, None) => self.record(trail, Change::Removed),
-            (Some(old), Some(new)) if old != new => self.record(trail, Change::Modified),
-            _ => {}
+        // A leaf.
+        if !same(old, new) {
+            self.record(trail, Change::Modified, FieldSet::new());
         }
+        Ok(())
     }
 
     fn map(
@@ -204,29 +203,58 @@ impl Walk {
         old: Option<&Map<String, Value>>,
         new: Option<&Map<String, Value>>,
     ) -> Result<(), TypeErrors> {
-        let pairs = old
-            .into_iter()
-            .flatten()
-            .map(|(name, old)| (name, Some(old), new.and_then(|new| new.get(name))));
-        let added = new
-            .into_iter()
-            .flatten()
-            .filter(|(name, _)| old.is_none_or(|old| !old.contains_key(*name)))
-            .map(|(name, new)| (name, None, Some(new)));
-        for (name, old, new) in pairs.chain(added) {
-            let Some(shape) = map.field(name).or_else(|| map.element()) else {
-                return Err(
-                    TypeErrors::one("field not declared in schema").below(format!(".{name}"))
-                );
+        let mut ahead = new.into_iter().flatten().peekable();
+        let mut in_step = 0;
+        for (name, old) in old.into_iter().flatten() {
+            // Members mostly stand in the same order on both sides: look at the
+            // next one before searching for it.
+            let next = ahead.next_if(|(next, _)| *next == name);
+            let found = match next {
+                Some((_, found)) => {
+                    in_step += 1;
+                    Some(found)
+                }
+                None => new.and_then(|new| new.get(name)),
             };
-            let here = Trail {
-                parent: Some(trail),
-                step: Some(Step::Field(name)),
-            };
-            self.at(&here, shape, old, new)
-                .map_err(|errors| errors.below(format!(".{name}")))?;
+            self.member(trail, map, name, Some(old), found)?;
+        }
+        if in_step == new.map_or(0, Map::len) {
+            return Ok(());
+        }
+        for (name, new) in new.into_iter().flatten() {
+            if old.is_none_or(|old| !old.contains_key(name)) {
+                self.member(trail, map, name, None, Some(new))?;
+            }
         }
         Ok(())
+    }
+
+    fn member(
+        &mut self,
+        trail: &Trail<'_>,
+        map: MapShape<'_>,
+        name: &str,
+        old: Option<&Value>,
+        new: Option<&Value>,
+    ) -> Result<(), TypeErrors> {
+        // The record itself is no field of the object.
+        if name == "managedFields" && trail.is_metadata() {
+            return Ok(());
+        }
+        if let (Some(old), Some(new)) = (old, new)
+            && same(old, new)
+        {
+            return Ok(());
+        }
+        let Some(shape) = map.field(name).or_else(|| map.element()) else {
+            return Err(TypeErrors::one("field not declared in schema").below(format!(".{name}")));
+        };
+        let here = Trail {
+            parent: Some(trail),
+            step: Some(Step::Field(name)),
+        };
+        self.at(&here, shape, old, new)
+            .map_err(|errors| errors.below(format!(".{name}")))
     }
 
     fn list(
@@ -261,19 +289,19 @@ impl Walk {
             // An item that is there twice is owned whole, by its mark alone.
             match (old.len() > 1, new.len() > 1) {
                 (false, false) => at(self, old.first(), new.first())?,
-                (true, true) if old != new => self.record(&here, Change::Modified),
+                (true, true) if old != new => self.record(&here, Change::Modified, FieldSet::new()),
                 (true, true) => {}
                 (true, false) => {
                     if let Some(first) = new.first() {
                         at(self, None, Some(first))?;
                     }
-                    self.record(&here, Change::Removed);
+                    self.record(&here, Change::Removed, FieldSet::new());
                 }
                 (false, true) => {
                     if let Some(first) = old.first() {
                         at(self, Some(first), None)?;
                     }
-                    self.record(&here, Change::Added);
+                    self.record(&here, Change::Added, FieldSet::new());
                 }
             }
         }
@@ -281,13 +309,78 @@ impl Walk {
     }
 }
 
-/// The members of an object that has some.
-fn members(value: Option<&Value>) -> Option<&Map<String, Value>> {
-    value
-        .and_then(Value::as_object)
-        .filter(|members| !members.is_empty())
+/// Whether two values are equal; numbers by size. Quick where the members of both
+/// stand in the same order.
+pub(crate) fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter().zip(b).all(|((name, member), (other, theirs))| {
+                    if name == other {
+                        same(member, theirs)
+                    } else {
+                        b.get(name).is_some_and(|theirs| same(member, theirs))
+                    }
+                })
+        }
+        (Value::Array(a), Value::Array(b)) => same_items(a, b),
+        (Value::Number(_), Value::Number(_)) => compare_values(a, b).is_eq(),
+        _ => a == b,
+    }
 }
 
-fn items(value: Option<&Value>) -> &[Value] {
-    value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+fn same_items(a: &[Value], b: &[Value]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+}
+
+/// Everything below something that only one object has. Other than in
+/// [`field_set`], parents are in it.
+///
+/// [`field_set`]: super::field_set
+fn whole(shape: Shape<'_>, value: &Value) -> Result<FieldSet, TypeErrors> {
+    let mut set = FieldSet::new();
+    match shape.atom(Some(value)) {
+        Atom::Map(map) if !map.atomic => {
+            for (name, member) in members(value).into_iter().flatten() {
+                let Some(shape) = map.field(name).or_else(|| map.element()) else {
+                    let fault = TypeErrors::one("field not declared in schema");
+                    return Err(fault.below(format!(".{name}")));
+                };
+                let below =
+                    whole(shape, member).map_err(|errors| errors.below(format!(".{name}")))?;
+                set.insert_node(Element::field(name), true, below);
+            }
+        }
+        Atom::List(list) if !matches!(list.relation, Relation::Atomic) => {
+            let mut found: BTreeMap<Element, Option<&Value>> = BTreeMap::new();
+            for (index, item) in items(value).iter().enumerate() {
+                let element = item_element(list, item)
+                    .map_err(|why| TypeErrors::one(format!("element {index}: {why}")))?;
+                found
+                    .entry(element)
+                    .and_modify(|first| *first = None)
+                    .or_insert(Some(item));
+            }
+            for (element, item) in found {
+                let below = match item {
+                    Some(item) => {
+                        whole(list.element, item).map_err(|errors| errors.below(&element))?
+                    }
+                    None => FieldSet::new(),
+                };
+                set.insert_node(element, true, below);
+            }
+        }
+        _ => {}
+    }
+    Ok(set)
+}
+
+/// The members of an object that has some.
+fn members(value: &Value) -> Option<&Map<String, Value>> {
+    value.as_object().filter(|members| !members.is_empty())
+}
+
+fn items(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }

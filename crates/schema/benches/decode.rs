@@ -1,6 +1,8 @@
 //! How long decoding, canonicalising and printing a 2 KB pod takes, and reading
 //! the table of types at start.
 
+#![expect(missing_docs, reason = "made by the macros of criterion")]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -38,9 +38,9 @@ const FIELD: [&str; 19] = [
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let source = arguments.next().ok_or("usage: compact TYPES.TSV [OUT]")?;
-    let target = arguments.next().unwrap_or_else(|| {
-        concat!(env!("CARGO_MANIFEST_DIR"), "/src/types/table.txt").to_owned()
-    });
+    let target = arguments
+        .next()
+        .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/src/types/table.txt").to_owned());
     let text = fs::read_to_string(&source)?;
     let compact = compact(&text)?;
     fs::write(&target, &compact)?;
@@ -68,7 +68,9 @@ fn compact(text: &str) -> Result<String, Box<dyn Error>> {
             format!(
                 "={}\t{}\t{}\t{}",
                 cell("type")?,
-                cell("expr")?.trim_start_matches("struct").trim_start_matches("slice:"),
+                cell("expr")?
+                    .trim_start_matches("struct")
+                    .trim_start_matches("slice:"),
                 cell("mapType")?,
                 cell("note")?,
             )

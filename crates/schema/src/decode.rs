@@ -58,11 +58,7 @@ pub fn canonical(node: &Node, value: &mut Value) -> Result<Vec<Issue>, DecodeErr
     Ok(decoded.issues)
 }
 
-fn run<'a>(
-    node: &Node,
-    input: impl Input<'a>,
-    settle: bool,
-) -> Result<Decoded, DecodeError> {
+fn run<'a>(node: &Node, input: impl Input<'a>, settle: bool) -> Result<Decoded, DecodeError> {
     let mut walk = walk::Walk::new(input, settle);
     let value = walk.root(node)?;
     walk.finish(value.unwrap_or_else(|| zero(node)))

@@ -206,8 +206,11 @@ impl Struct {
         self.printed = (0..count)
             .filter(|at| matches!(fields[usize::from(*at)].omit, Omit::Never | Omit::Inert))
             .collect();
-        self.by_name
-            .sort_by(|a, b| fields[usize::from(*a)].name.cmp(&fields[usize::from(*b)].name));
+        self.by_name.sort_by(|a, b| {
+            fields[usize::from(*a)]
+                .name
+                .cmp(&fields[usize::from(*b)].name)
+        });
     }
 
     /// The field of this JSON name.

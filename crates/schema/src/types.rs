@@ -79,7 +79,9 @@ impl Types {
 
     /// The root type of a kind.
     pub fn by_gvk(&self, group: &str, version: &str, kind: &str) -> Option<&Node> {
-        let id = *self.by_gvk.get(format!("{group}/{version}/{kind}").as_str())?;
+        let id = *self
+            .by_gvk
+            .get(format!("{group}/{version}/{kind}").as_str())?;
         Some(self.node(id))
     }
 

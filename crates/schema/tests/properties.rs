@@ -5,14 +5,48 @@ use schema::{decode, decode_value, to_vec, types};
 use serde_json::{Map, Value};
 
 const NAMES: &[&str] = &[
-    "metadata", "spec", "status", "name", "labels", "containers", "ports", "containerPort",
-    "targetPort", "resources", "limits", "cpu", "creationTimestamp", "data", "items", "template",
-    "volumes", "env", "value", "kind", "apiVersion", "properties", "additionalProperties",
-    "openAPIV3Schema", "versions", "schema", "default", "x", "",
+    "metadata",
+    "spec",
+    "status",
+    "name",
+    "labels",
+    "containers",
+    "ports",
+    "containerPort",
+    "targetPort",
+    "resources",
+    "limits",
+    "cpu",
+    "creationTimestamp",
+    "data",
+    "items",
+    "template",
+    "volumes",
+    "env",
+    "value",
+    "kind",
+    "apiVersion",
+    "properties",
+    "additionalProperties",
+    "openAPIV3Schema",
+    "versions",
+    "schema",
+    "default",
+    "x",
+    "",
 ];
 
 const TEXTS: &[&str] = &[
-    "", "a", "1", "100m", "2020-01-01T00:00:00Z", "YWJj", "5s", "http", "true", "\u{fffd}<>&",
+    "",
+    "a",
+    "1",
+    "100m",
+    "2020-01-01T00:00:00Z",
+    "YWJj",
+    "5s",
+    "http",
+    "true",
+    "\u{fffd}<>&",
 ];
 
 fn json() -> impl Strategy<Value = Value> {

@@ -291,7 +291,10 @@ impl<'s, 'a, I: Input<'a>> Walk<'s, 'a, I> {
                 _ => bytes.push(0),
             }
         }
-        let bytes: Vec<u8> = bytes.into_iter().filter_map(|b| b.try_into().ok()).collect();
+        let bytes: Vec<u8> = bytes
+            .into_iter()
+            .filter_map(|b| b.try_into().ok())
+            .collect();
         Ok(Some(crate::scalar::encode_base64(&bytes).into()))
     }
 

@@ -158,7 +158,10 @@ mod tests {
             ("5", "time: missing unit in duration \"5\""),
             ("5x", "time: unknown unit \"x\" in duration \"5x\""),
             ("x", "time: invalid duration \"x\""),
-            ("99999999999999h", "time: invalid duration \"99999999999999h\""),
+            (
+                "99999999999999h",
+                "time: invalid duration \"99999999999999h\"",
+            ),
         ];
         for (text, want) in rows {
             assert_eq!(canonical(text), Err(want.to_owned()));

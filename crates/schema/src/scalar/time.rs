@@ -122,7 +122,10 @@ pub(crate) fn canonical(text: &str, precision: Precision) -> Result<Option<Strin
                 ));
             }
             Err(Misfit::Range(what)) => {
-                return Err(format!("parsing time {}: {what} out of range", quoted(text)));
+                return Err(format!(
+                    "parsing time {}: {what} out of range",
+                    quoted(text)
+                ));
             }
         }
     }
@@ -142,7 +145,12 @@ pub(crate) fn canonical(text: &str, precision: Precision) -> Result<Option<Strin
 /// A number of one digit, or two (`fixed`: exactly two).
 fn number(rest: &mut &str, fixed: bool) -> Result<i64, Misfit> {
     let bytes = rest.as_bytes();
-    let digit = |at: usize| bytes.get(at).filter(|b| b.is_ascii_digit()).map(|b| i64::from(b - b'0'));
+    let digit = |at: usize| {
+        bytes
+            .get(at)
+            .filter(|b| b.is_ascii_digit())
+            .map(|b| i64::from(b - b'0'))
+    };
     let first = digit(0).ok_or(Misfit::Form)?;
     if let Some(second) = digit(1) {
         *rest = &rest[2..];
@@ -227,7 +235,12 @@ fn zone(rest: &mut &str) -> Result<i64, Misfit> {
         _ => return Err(Misfit::Form),
     };
     let hours = ranged(number(&mut hours, true)?, 0, 24, "time zone offset hour")?;
-    let minutes = ranged(number(&mut minutes, true)?, 0, 60, "time zone offset minute")?;
+    let minutes = ranged(
+        number(&mut minutes, true)?,
+        0,
+        60,
+        "time zone offset minute",
+    )?;
     *rest = &rest[6..];
     Ok(sign * (hours * 60 + minutes))
 }
@@ -247,7 +260,7 @@ fn days_in(year: i64, month: i64) -> i64 {
 
 impl Parsed {
     fn print(mut self, precision: Precision) -> Option<String> {
-        self.to_utc();
+        self.drop_offset();
         let zero = (self.year, self.month, self.day) == (1, 1, 1)
             && (self.hour, self.minute, self.second, self.micros) == (0, 0, 0, 0);
         if zero {
@@ -272,7 +285,7 @@ impl Parsed {
     }
 
     /// Takes the offset out. At most 25 hours: one or two days are carried.
-    fn to_utc(&mut self) {
+    fn drop_offset(&mut self) {
         let minutes = self.hour * 60 + self.minute - self.offset_minutes;
         self.offset_minutes = 0;
         self.hour = minutes.rem_euclid(24 * 60) / 60;
@@ -304,15 +317,39 @@ mod tests {
     #[test]
     fn times_print_in_utc() {
         let rows = [
-            ("2026-01-02T03:04:05Z", Precision::Second, Some("2026-01-02T03:04:05Z")),
-            ("2026-01-02T03:04:05.999Z", Precision::Second, Some("2026-01-02T03:04:05Z")),
-            ("2026-01-01T00:30:00+01:00", Precision::Second, Some("2025-12-31T23:30:00Z")),
-            ("2024-02-28T23:30:00-01:00", Precision::Second, Some("2024-02-29T00:30:00Z")),
+            (
+                "2026-01-02T03:04:05Z",
+                Precision::Second,
+                Some("2026-01-02T03:04:05Z"),
+            ),
+            (
+                "2026-01-02T03:04:05.999Z",
+                Precision::Second,
+                Some("2026-01-02T03:04:05Z"),
+            ),
+            (
+                "2026-01-01T00:30:00+01:00",
+                Precision::Second,
+                Some("2025-12-31T23:30:00Z"),
+            ),
+            (
+                "2024-02-28T23:30:00-01:00",
+                Precision::Second,
+                Some("2024-02-29T00:30:00Z"),
+            ),
             ("0001-01-01T00:00:00Z", Precision::Second, None),
-            ("2026-01-02T03:04:05.123456Z", Precision::Micro, Some("2026-01-02T03:04:05.123456Z")),
+            (
+                "2026-01-02T03:04:05.123456Z",
+                Precision::Micro,
+                Some("2026-01-02T03:04:05.123456Z"),
+            ),
         ];
         for (text, precision, want) in rows {
-            assert_eq!(canonical(text, precision).unwrap().as_deref(), want, "{text}");
+            assert_eq!(
+                canonical(text, precision).unwrap().as_deref(),
+                want,
+                "{text}"
+            );
         }
     }
 
@@ -321,12 +358,42 @@ mod tests {
         let second = "2006-01-02T15:04:05Z07:00";
         let micro = "2006-01-02T15:04:05.000000Z07:00";
         let rows = [
-            ("yesterday", Precision::Second, format!("parsing time \"yesterday\" as \"{second}\": cannot parse \"yesterday\" as \"2006\"")),
-            ("2020-01-01T00:00:00", Precision::Micro, format!("parsing time \"2020-01-01T00:00:00\" as \"{micro}\": cannot parse \"\" as \".000000\"")),
-            ("2020-01-01T00:00:00.1Z", Precision::Micro, format!("parsing time \"2020-01-01T00:00:00.1Z\" as \"{micro}\": cannot parse \".1Z\" as \".000000\"")),
-            ("2020-13-01T00:00:00Z", Precision::Second, "parsing time \"2020-13-01T00:00:00Z\": month out of range".to_owned()),
-            ("2021-02-29T00:00:00Z", Precision::Second, "parsing time \"2021-02-29T00:00:00Z\": day out of range".to_owned()),
-            ("2021-02-28T00:00:00Zx", Precision::Second, "parsing time \"2021-02-28T00:00:00Zx\": extra text: \"x\"".to_owned()),
+            (
+                "yesterday",
+                Precision::Second,
+                format!(
+                    "parsing time \"yesterday\" as \"{second}\": cannot parse \"yesterday\" as \"2006\""
+                ),
+            ),
+            (
+                "2020-01-01T00:00:00",
+                Precision::Micro,
+                format!(
+                    "parsing time \"2020-01-01T00:00:00\" as \"{micro}\": cannot parse \"\" as \".000000\""
+                ),
+            ),
+            (
+                "2020-01-01T00:00:00.1Z",
+                Precision::Micro,
+                format!(
+                    "parsing time \"2020-01-01T00:00:00.1Z\" as \"{micro}\": cannot parse \".1Z\" as \".000000\""
+                ),
+            ),
+            (
+                "2020-13-01T00:00:00Z",
+                Precision::Second,
+                "parsing time \"2020-13-01T00:00:00Z\": month out of range".to_owned(),
+            ),
+            (
+                "2021-02-29T00:00:00Z",
+                Precision::Second,
+                "parsing time \"2021-02-29T00:00:00Z\": day out of range".to_owned(),
+            ),
+            (
+                "2021-02-28T00:00:00Zx",
+                Precision::Second,
+                "parsing time \"2021-02-28T00:00:00Zx\": extra text: \"x\"".to_owned(),
+            ),
         ];
         for (text, precision, want) in rows {
             assert_eq!(canonical(text, precision), Err(want));

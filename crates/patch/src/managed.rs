@@ -11,6 +11,8 @@
 //! other manager owns it.
 
 mod apply;
+#[cfg(test)]
+mod checks;
 mod conflict;
 mod entries;
 mod last_applied;

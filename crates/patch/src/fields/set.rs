@@ -226,53 +226,55 @@ impl FieldSet {
     /// Paths of this set that are not in the other.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
-        self.without(other, false)
+        let mut left = self.clone();
+        left.subtract(other);
+        left
     }
 
     /// Paths of this set that are neither in the other nor below one of it.
     #[must_use]
     pub fn recursive_difference(&self, other: &Self) -> Self {
-        self.without(other, true)
-    }
-
-    fn without(&self, other: &Self, recursive: bool) -> Self {
-        if other.is_empty() {
-            return self.clone();
-        }
-        let mut nodes = Vec::with_capacity(self.nodes.len());
-        zip(self, other, |left, right| match (left, right) {
-            (Some(left), None) => nodes.push(left.clone()),
-            (Some(left), Some(right)) => {
-                let children = if recursive && right.member {
-                    FieldSet::new()
-                } else {
-                    left.children.without(&right.children, recursive)
-                };
-                let node = Node {
-                    element: left.element.clone(),
-                    member: left.member && !right.member,
-                    children,
-                };
-                if !node.is_void() {
-                    nodes.push(node);
-                }
-            }
-            (None, _) => {}
-        });
-        Self { nodes }
+        let mut left = self.clone();
+        left.subtract_recursively(other);
+        left
     }
 
     /// Takes the paths of the other set out of this one.
     pub fn subtract(&mut self, other: &Self) {
+        self.take_out(other, false);
+    }
+
+    /// Takes the paths of the other set, and all below them, out of this one.
+    pub fn subtract_recursively(&mut self, other: &Self) {
+        self.take_out(other, true);
+    }
+
+    fn take_out(&mut self, other: &Self, recursive: bool) {
         for theirs in &other.nodes {
             if let Ok(at) = self.find(&theirs.element) {
                 let node = &mut self.nodes[at];
                 node.member &= !theirs.member;
-                node.children.subtract(&theirs.children);
+                if recursive && theirs.member {
+                    node.children.nodes.clear();
+                } else {
+                    node.children.take_out(&theirs.children, recursive);
+                }
                 if node.is_void() {
                     self.nodes.remove(at);
                 }
             }
+        }
+    }
+
+    /// Paths in either set.
+    #[must_use]
+    pub fn into_union(self, other: Self) -> Self {
+        if self.is_empty() {
+            other
+        } else if other.is_empty() {
+            self
+        } else {
+            self.union(&other)
         }
     }
 

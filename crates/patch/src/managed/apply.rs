@@ -9,7 +9,9 @@ use super::conflict::Conflicts;
 use super::entries::{Entry, EntryError, ManagedFields, Operation, raw, take_raw};
 use super::last_applied;
 use super::prune::prune;
-use super::update::{Comparisons, UpdateError, give_up, reconcile, told, track, write_shape};
+use super::update::{
+    Changed, Comparisons, UpdateError, give_up, reconcile, told, track, write_shape,
+};
 use super::{Write, stripped};
 use crate::typed::{self, TypeErrors};
 
@@ -206,7 +208,7 @@ fn attempt(
     let comparison = typed::compare(shape, live, &merged)
         .map_err(UpdateError::Compare)?
         .without(write.reset);
-    let mut comparisons = Comparisons::new(write, live, &merged, comparison);
+    let mut comparisons = Comparisons::new(write, live, &merged, Changed::new(comparison));
     let given_up = comparisons.conflicts(&mut managed, Some(&own))?;
     if !force {
         let conflicts = told(&managed, &given_up);

@@ -170,17 +170,15 @@ pub(super) fn track(
         write.api_version,
         write.subresource,
     );
-    let fields = comparison
-        .modified
-        .union(&comparison.added)
-        .recursive_difference(write.reset)
-        .difference(stripped());
-    let mut comparisons = Comparisons::new(write, old, new, comparison);
+    let changed = Changed::new(comparison);
+    let mut fields = changed.taken.clone();
+    fields.subtract(stripped());
+    let mut comparisons = Comparisons::new(write, old, new, changed);
     let conflicts = comparisons.conflicts(&mut managed, None)?;
     give_up(&mut managed, conflicts);
     if !fields.is_empty() {
         let fields = match managed.find(&own) {
-            Some(previous) => previous.fields().union(&fields),
+            Some(previous) => previous.fields().clone().into_union(fields),
             None => fields,
         };
         own.set_fields(fields);
@@ -219,16 +217,16 @@ pub(super) struct Comparisons<'w> {
 }
 
 /// A comparison as entries are checked against it.
-struct Changed {
+pub(super) struct Changed {
     /// Modified or added.
     taken: FieldSet,
     removed: FieldSet,
 }
 
 impl Changed {
-    fn new(comparison: Comparison) -> Self {
+    pub(super) fn new(comparison: Comparison) -> Self {
         Self {
-            taken: comparison.modified.union(&comparison.added),
+            taken: comparison.modified.into_union(comparison.added),
             removed: comparison.removed,
         }
     }
@@ -246,13 +244,13 @@ impl<'w> Comparisons<'w> {
         write: &'w Write<'w>,
         old: &'w Value,
         new: &'w Value,
-        comparison: Comparison,
+        changed: Changed,
     ) -> Self {
         Self {
             write,
             old,
             new,
-            known: vec![(Cow::Borrowed(write.api_version), Changed::new(comparison))],
+            known: vec![(Cow::Borrowed(write.api_version), changed)],
         }
     }
 

@@ -32,15 +32,11 @@ impl Comparison {
 
     /// The comparison without the given fields and all below them.
     #[must_use]
-    pub fn without(self, fields: &FieldSet) -> Self {
-        if fields.is_empty() {
-            return self;
-        }
-        Self {
-            removed: self.removed.recursive_difference(fields),
-            modified: self.modified.recursive_difference(fields),
-            added: self.added.recursive_difference(fields),
-        }
+    pub fn without(mut self, fields: &FieldSet) -> Self {
+        self.removed.subtract_recursively(fields);
+        self.modified.subtract_recursively(fields);
+        self.added.subtract_recursively(fields);
+        self
     }
 }
 

@@ -1,1 +1,10 @@
-//! The `apiserver` crate.
+//! The API server: the only door to the state.
+//!
+//! Reads and writes objects through the store, for every client alike. Reading
+//! order: [`request`] → [`identity`] → [`rbac`] → [`read`] → [`mod@write`].
+
+pub mod identity;
+pub mod rbac;
+pub mod read;
+pub mod request;
+// pub mod write;

@@ -99,7 +99,6 @@ pub(crate) enum WireErrorKind {
     NotFound,
     Invalid,
     State,
-    Start,
     Exec,
     Failed,
 }
@@ -116,7 +115,6 @@ impl From<WireError> for RuntimeError {
             WireErrorKind::NotFound => RuntimeError::NotFound { kind: "container", id: error.message },
             WireErrorKind::Invalid => RuntimeError::Invalid { field: "container", reason: error.message },
             WireErrorKind::State => RuntimeError::State(error.message),
-            WireErrorKind::Start => RuntimeError::Start(error.message),
             WireErrorKind::Exec => RuntimeError::Exec(error.message),
             WireErrorKind::Failed => RuntimeError::Failed(error.message),
         }

@@ -56,9 +56,18 @@ impl EmbeddedRuntime {
         let (reply, fds, link) = answered.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut))).map_err(shim)?;
         match reply {
             Reply::Error(error) => Err(error.into()),
+            Reply::NotStarted(status) => {
+                let message = status.start_error.clone();
+                self.record(status);
+                Err(RuntimeError::Start(message.unwrap_or_else(|| "container was stopped before it started".to_owned())))
+            }
             Reply::Container(status) => {
                 self.record(status.clone());
                 Ok((Reply::Container(status), fds, link))
+            }
+            Reply::Snapshot(snapshot) => {
+                snapshot.containers.iter().for_each(|status| drop(self.record(status.clone())));
+                Ok((Reply::Snapshot(snapshot), fds, link))
             }
             reply => Ok((reply, fds, link)),
         }

@@ -305,8 +305,7 @@ impl Shim {
         self.persist();
         self.publish(Event::Exited(status.clone()));
         if let Some(waiter) = starter {
-            let message = status.start_error.clone().unwrap_or_else(|| "container was stopped before it started".to_owned());
-            self.reply(waiter, &Reply::Error(WireError::new(WireErrorKind::Start, message)));
+            self.reply(waiter, &Reply::NotStarted(status.clone()));
         }
         stoppers.into_iter().for_each(|w| self.reply(w, &Reply::Container(status.clone())));
         attached.into_iter().for_each(|w| self.reply(w, &Reply::Exit { code: status.exit_code }));

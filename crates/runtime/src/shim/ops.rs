@@ -327,8 +327,9 @@ impl Shim {
             }
             self.publish(Event::SandboxStopped);
         }
+        let snapshot = Reply::Snapshot(self.snapshot());
         for waiter in std::mem::take(&mut self.stop_waiters) {
-            self.reply(waiter, &Reply::Done);
+            self.reply(waiter, &snapshot);
         }
     }
 }

@@ -63,6 +63,8 @@ pub(crate) enum End {
 pub(crate) enum Reply {
     Done,
     Container(ContainerStatus),
+    /// The container is exited with a `start_error`.
+    NotStarted(ContainerStatus),
     /// One descriptor comes along for each end.
     Streams { exec: u64, ends: Vec<End> },
     Exit { code: i32 },

@@ -94,18 +94,27 @@ pub(crate) async fn a_terminal_can_be_resized(host: &mut Host) {
     stdin.write_all(b"stty size; tty; echo $TERM-end\n").await.unwrap();
     let seen = until(&mut out, "xterm-end").await;
     assert!(seen.contains("45 123") && seen.contains("/dev/pts/"), "{seen}");
-    stdin.write_all(b"trap 'stty size; echo changed' WINCH; echo armed-$((1+1)); while :; do sleep 0.05; done\n").await.unwrap();
-    until(&mut out, "armed-2").await;
-    resize(80, 24).unwrap();
-    assert!(until(&mut out, "changed").await.contains("24 80"));
-    stdin.write_all(b"\x03").await.unwrap();
-    // A shell that is interrupted drops what was typed ahead, so this may need saying again.
+    stdin.write_all(b"sleep 999\n").await.unwrap();
+    until(&mut out, "sleep 999").await;
+    // Typed before the shell has handed the terminal over, ^C is just a character; and a shell that is interrupted drops
+    // what was typed ahead. So this may need saying again.
     let mut last = Vec::new();
     let mut ended = std::pin::pin!(out.read_to_end(&mut last));
     while tokio::time::timeout(Duration::from_millis(200), &mut ended).await.is_err() {
+        let _ = stdin.write_all(b"\x03").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
         let _ = stdin.write_all(b"exit 7\n").await;
     }
     assert_eq!(streams.exit.await.unwrap(), 7);
+    let text = "trap 'stty size; echo changed' WINCH; echo armed; while :; do sleep 0.05; done";
+    let request = ExecRequest { argv: script(text), tty: true, stdin: true, stdout: true, ..ExecRequest::default() };
+    let mut streams = host.runtime().await.exec(&id, request).await.unwrap();
+    let mut out = streams.stdout.take().unwrap();
+    until(&mut out, "armed").await;
+    streams.resize.as_ref().unwrap()(80, 24).unwrap();
+    assert!(until(&mut out, "changed").await.contains("24 80"));
+    streams.stdin.take().unwrap().write_all(b"\x03").await.unwrap();
+    assert_eq!(streams.exit.await.unwrap(), 130, "the terminal turns ^C into SIGINT");
     // Closing the terminal ends what runs on it.
     let request = ExecRequest { argv: script("sleep 888"), tty: true, stdin: true, stdout: true, ..ExecRequest::default() };
     let streams = host.runtime().await.exec(&id, request).await.unwrap();

@@ -2,6 +2,7 @@
 //!
 //! Holds nothing but its files.
 
+pub(crate) mod matching;
 pub(crate) mod mutating_admission_policy;
 pub(crate) mod mutating_admission_policy_binding;
 pub(crate) mod mutating_webhook_configuration;

@@ -4,3 +4,4 @@
 
 pub(crate) mod horizontal_pod_autoscaler;
 pub(crate) mod horizontal_pod_autoscaler_v1;
+pub(crate) mod targets;

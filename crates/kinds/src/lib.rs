@@ -35,7 +35,7 @@ mod storage;
 mod storagemigration;
 
 pub use print::age;
-pub use spec::{Column, FieldSelector, Hooks, KindSpec, ResetFields, Subresource};
+pub use spec::{Column, FieldSelector, Generation, Hooks, KindSpec, ResetFields, Subresource};
 
 /// Every kind that is served by default.
 pub fn all() -> &'static [KindSpec] {

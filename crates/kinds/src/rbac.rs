@@ -6,3 +6,4 @@ pub(crate) mod cluster_role;
 pub(crate) mod cluster_role_binding;
 pub(crate) mod role;
 pub(crate) mod role_binding;
+pub(crate) mod subjects;

@@ -69,14 +69,25 @@ pub struct KindSpec {
     pub field_selectors: &'static [FieldSelector],
     /// Fields that a write through an endpoint never changes.
     pub reset_fields: ResetFields,
-    /// Whether `metadata.generation` counts changes of the desired state.
-    pub generation: bool,
+    /// What `metadata.generation` counts changes of.
+    pub generation: Generation,
     /// Whether its status is written apart, through the `status` subresource.
     pub status: bool,
     /// Whether a create may bring a status, as a kubelet's Node does.
     pub keeps_status_on_create: bool,
     /// What the kind does at each step of a write.
     pub hooks: Hooks,
+}
+
+/// What `metadata.generation` counts changes of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Generation {
+    /// There is no generation.
+    Absent,
+    /// All but metadata and status.
+    Spec,
+    /// Annotations as well, since a Deployment hands them to its ReplicaSets.
+    SpecAndAnnotations,
 }
 
 /// A path below an object, with types and verbs of its own.
@@ -226,7 +237,7 @@ impl KindSpec {
             prepare(value);
         }
         let meta = fields::object(value, "metadata");
-        if self.generation {
+        if self.generation != Generation::Absent {
             meta.insert("generation".into(), 1.into());
         } else {
             meta.shift_remove("generation");
@@ -277,7 +288,19 @@ impl KindSpec {
 
     fn count_generation(&self, new: &mut Value, old: &Value) {
         keep_generation(new, old);
-        if !self.generation || !desired_differs(new, old) {
+        let annotations = "/metadata/annotations";
+        let counts = match self.generation {
+            Generation::Absent => false,
+            Generation::Spec => desired_differs(new, old),
+            Generation::SpecAndAnnotations => {
+                desired_differs(new, old)
+                    || !fields::same(
+                        new.pointer(annotations).unwrap_or(&Value::Null),
+                        old.pointer(annotations),
+                    )
+            }
+        };
+        if !counts {
             return;
         }
         let before = fields::integer(old, "/metadata/generation");
@@ -290,7 +313,7 @@ fn keep_generation(new: &mut Value, old: &Value) {
     fields::put_member(fields::object(new, "metadata"), "generation", kept);
 }
 
-/// Whether anything but metadata and status differs, or deletion was just asked.
+/// Whether anything but metadata and status differs.
 fn desired_differs(new: &Value, old: &Value) -> bool {
     let empty = Map::new();
     let desired = |name: &str| !["metadata", "status", "apiVersion", "kind"].contains(&name);

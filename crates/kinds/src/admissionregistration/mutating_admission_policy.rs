@@ -1,12 +1,15 @@
-//! `MutatingAdmissionPolicy` of `admissionregistration.k8s.io/v1`: the entry in the list of kinds.
+//! `MutatingAdmissionPolicy` of `admissionregistration.k8s.io/v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use super::matching;
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `MutatingAdmissionPolicy` of `admissionregistration.k8s.io/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -37,11 +40,29 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("ParamKind", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
-    generation: true,
+    generation: Generation::Spec,
     status: false,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+fn default(value: &mut Value) {
+    let spec = fields::object(value, "spec");
+    fields::fill(spec, "failurePolicy", "Fail");
+    matching::default_resources(spec, "matchConstraints");
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    vec![
+        print::name(value),
+        print::count(value, "/spec/mutations"),
+        matching::param_kind(value).into(),
+        print::created(value, now),
+    ]
+}

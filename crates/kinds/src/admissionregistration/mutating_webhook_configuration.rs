@@ -1,12 +1,15 @@
-//! `MutatingWebhookConfiguration` of `admissionregistration.k8s.io/v1`: the entry in the list of kinds.
+//! `MutatingWebhookConfiguration` of `admissionregistration.k8s.io/v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use super::matching;
 use crate::{
     print,
-    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `MutatingWebhookConfiguration` of `admissionregistration.k8s.io/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -39,11 +42,22 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Webhooks", "integer", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
-    generation: true,
+    generation: Generation::Spec,
     status: false,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(matching::default_mutating_webhooks),
+        ..Hooks::NONE
+    },
 };
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    vec![
+        print::name(value),
+        print::count(value, "/webhooks"),
+        print::created(value, now),
+    ]
+}

@@ -1,12 +1,15 @@
-//! `ValidatingAdmissionPolicy` of `admissionregistration.k8s.io/v1`: the entry in the list of kinds.
+//! `ValidatingAdmissionPolicy` of `admissionregistration.k8s.io/v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use super::matching;
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `ValidatingAdmissionPolicy` of `admissionregistration.k8s.io/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -49,11 +52,29 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("ParamKind", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
-    generation: true,
+    generation: Generation::Spec,
     status: true,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+fn default(value: &mut Value) {
+    let spec = fields::object(value, "spec");
+    fields::fill(spec, "failurePolicy", "Fail");
+    matching::default_resources(spec, "matchConstraints");
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    vec![
+        print::name(value),
+        print::count(value, "/spec/validations"),
+        matching::param_kind(value).into(),
+        print::created(value, now),
+    ]
+}

@@ -1,12 +1,14 @@
-//! `ControllerRevision` of `apps/v1`: the entry in the list of kinds.
+//! `ControllerRevision` of `apps/v1`: the entry in the list of kinds, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `ControllerRevision` of `apps/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -29,11 +31,34 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Revision", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
-    generation: false,
+    generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
     hooks: Hooks::NONE,
 };
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    let owner = fields::items(value, "/metadata/ownerReferences")
+        .iter()
+        .find(|owner| fields::flag(owner, "/controller"))
+        .map_or_else(|| print::NONE.to_owned(), named);
+    vec![
+        print::name(value),
+        owner.into(),
+        print::number(value, "/revision"),
+        print::created(value, now),
+    ]
+}
+
+/// `kind.group/name` of an owner.
+fn named(owner: &Value) -> String {
+    let kind = fields::text(owner, "/kind").to_lowercase();
+    let name = fields::text(owner, "/name");
+    match fields::text(owner, "/apiVersion").split_once('/') {
+        Some((group, _)) => format!("{kind}.{group}/{name}"),
+        None => format!("{kind}/{name}"),
+    }
+}

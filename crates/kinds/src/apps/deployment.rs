@@ -1,12 +1,15 @@
-//! `Deployment` of `apps/v1`: the entry in the list of kinds.
+//! `Deployment` of `apps/v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use crate::core::pod_spec;
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `Deployment` of `apps/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -46,14 +49,50 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Images", "string", "", 1),
         Column::new("Selector", "string", "", 1),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields {
         main: &["status"],
         status: &["spec", "metadata.labels"],
     },
-    generation: true,
+    generation: Generation::SpecAndAnnotations,
     status: true,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+fn default(value: &mut Value) {
+    let spec = fields::object(value, "spec");
+    fields::fill(spec, "replicas", 1);
+    let strategy = fields::member(spec, "strategy");
+    fields::fill_zero(strategy, "type", "RollingUpdate");
+    if fields::text_in(strategy, "type") == "RollingUpdate" {
+        let rolling = fields::member(strategy, "rollingUpdate");
+        fields::fill(rolling, "maxUnavailable", "25%");
+        fields::fill(rolling, "maxSurge", "25%");
+    }
+    fields::fill(spec, "revisionHistoryLimit", 10);
+    fields::fill(spec, "progressDeadlineSeconds", 600);
+    pod_spec::default_template(spec);
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    let ready = format!(
+        "{}/{}",
+        fields::integer(value, "/status/readyReplicas"),
+        fields::integer(value, "/spec/replicas")
+    );
+    vec![
+        print::name(value),
+        ready.into(),
+        print::number(value, "/status/updatedReplicas"),
+        print::number(value, "/status/availableReplicas"),
+        print::created(value, now),
+        print::containers(value, "/spec/template/spec"),
+        print::images(value, "/spec/template/spec"),
+        print::selector(value, "/spec/selector").into(),
+    ]
+}

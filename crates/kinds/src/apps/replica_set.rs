@@ -1,12 +1,15 @@
-//! `ReplicaSet` of `apps/v1`: the entry in the list of kinds.
+//! `ReplicaSet` of `apps/v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use crate::core::pod_spec;
 use crate::{
-    print, select,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    fields, print, select,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `ReplicaSet` of `apps/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -46,15 +49,28 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Images", "string", "", 1),
         Column::new("Selector", "string", "", 1),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[select::number_field!(
         "status.replicas",
         "status.replicas",
         "/status/replicas"
     )],
     reset_fields: ResetFields::SPLIT,
-    generation: true,
+    generation: Generation::Spec,
     status: true,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+fn default(value: &mut Value) {
+    let spec = fields::object(value, "spec");
+    fields::fill(spec, "replicas", 1);
+    pod_spec::default_template(spec);
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    print::replicas(value, now, print::selector(value, "/spec/selector"))
+}

@@ -4,7 +4,7 @@
 
 use crate::{
     print,
-    spec::{Hooks, KindSpec, ResetFields},
+    spec::{Generation, Hooks, KindSpec, ResetFields},
 };
 use object::{Gvk, Resource};
 
@@ -27,7 +27,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
     cells: print::nothing,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
-    generation: false,
+    generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
     hooks: Hooks::NONE,

@@ -1,12 +1,15 @@
-//! `HorizontalPodAutoscaler` of `autoscaling/v2`: the entry in the list of kinds.
+//! `HorizontalPodAutoscaler` of `autoscaling/v2`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use super::targets;
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    fields,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::{Map, Value, json};
 
 /// `HorizontalPodAutoscaler` of `autoscaling/v2`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -37,11 +40,51 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Replicas", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
-    generation: true,
+    generation: Generation::Spec,
     status: true,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+fn default(value: &mut Value) {
+    let spec = fields::object(value, "spec");
+    fields::fill(spec, "minReplicas", 1);
+    if spec
+        .get("metrics")
+        .and_then(Value::as_array)
+        .is_none_or(Vec::is_empty)
+    {
+        let cpu =
+            json!({"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}});
+        spec.insert(
+            "metrics".into(),
+            json!([{"type": "Resource", "resource": cpu}]),
+        );
+    }
+    if let Some(behavior) = fields::map_in(spec, "behavior") {
+        let up = fields::member(behavior, "scaleUp");
+        fields::fill(up, "stabilizationWindowSeconds", 0);
+        let steps = json!([
+            {"type": "Pods", "value": 4, "periodSeconds": 15},
+            {"type": "Percent", "value": 100, "periodSeconds": 15},
+        ]);
+        default_rules(up, steps);
+        let steps = json!([{"type": "Percent", "value": 100, "periodSeconds": 15}]);
+        default_rules(fields::member(behavior, "scaleDown"), steps);
+    }
+}
+
+fn default_rules(rules: &mut Map<String, Value>, steps: Value) {
+    fields::fill(rules, "selectPolicy", "Max");
+    fields::fill(rules, "policies", steps);
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    targets::row(value, now, targets::metrics(value))
+}

@@ -1,12 +1,15 @@
-//! `HorizontalPodAutoscaler` of `autoscaling/v1`: the entry in the list of kinds.
+//! `HorizontalPodAutoscaler` of `autoscaling/v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use super::targets;
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `HorizontalPodAutoscaler` of `autoscaling/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -37,11 +40,40 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Replicas", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
-    generation: true,
+    generation: Generation::Spec,
     status: true,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+/// Keeps the metrics of newer versions that this one has no members for.
+const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
+
+fn default(value: &mut Value) {
+    let other = value
+        .pointer("/metadata/annotations")
+        .is_some_and(|annotations| annotations.get(METRICS).is_some());
+    let spec = fields::object(value, "spec");
+    fields::fill(spec, "minReplicas", 1);
+    if !other {
+        fields::fill(spec, "targetCPUUtilizationPercentage", 80);
+    }
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    let percent = |pointer: &str| value.pointer(pointer).and_then(Value::as_i64);
+    let shown = percent("/spec/targetCPUUtilizationPercentage").map_or_else(
+        || print::NONE.to_owned(),
+        |wanted| match percent("/status/currentCPUUtilizationPercentage") {
+            Some(now) => format!("cpu: {now}%/{wanted}%"),
+            None => format!("cpu: {}/{wanted}%", print::UNKNOWN),
+        },
+    );
+    targets::row(value, now, shown)
+}

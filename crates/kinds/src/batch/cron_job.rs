@@ -1,12 +1,16 @@
-//! `CronJob` of `batch/v1`: the entry in the list of kinds.
+//! `CronJob` of `batch/v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use super::job::default_failure_policy;
+use crate::core::pod_spec;
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `CronJob` of `batch/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -40,11 +44,53 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Images", "string", "", 1),
         Column::new("Selector", "string", "", 1),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
-    generation: true,
+    generation: Generation::Spec,
     status: true,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+fn default(value: &mut Value) {
+    let spec = fields::object(value, "spec");
+    fields::fill_zero(spec, "concurrencyPolicy", "Allow");
+    fields::fill(spec, "suspend", false);
+    fields::fill(spec, "successfulJobsHistoryLimit", 3);
+    fields::fill(spec, "failedJobsHistoryLimit", 1);
+    let job = fields::member(fields::member(spec, "jobTemplate"), "spec");
+    default_failure_policy(job);
+    pod_spec::default_template(job);
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    let last = match fields::text(value, "/status/lastScheduleTime") {
+        "" => print::NONE.to_owned(),
+        _ => print::age_at(value, "/status/lastScheduleTime", now),
+    };
+    vec![
+        print::name(value),
+        print::text(value, "/spec/schedule"),
+        print::text_or(value, "/spec/timeZone", print::NONE),
+        printed_flag(value).into(),
+        print::count(value, "/status/active"),
+        last.into(),
+        print::created(value, now),
+        print::containers(value, "/spec/jobTemplate/spec/template/spec"),
+        print::images(value, "/spec/jobTemplate/spec/template/spec"),
+        print::selector(value, "/spec/jobTemplate/spec/selector").into(),
+    ]
+}
+
+/// Upstream prints this flag as capitalised text.
+fn printed_flag(value: &Value) -> &'static str {
+    match value.pointer("/spec/suspend").and_then(Value::as_bool) {
+        Some(true) => "True",
+        Some(false) => "False",
+        None => "<unset>",
+    }
+}

@@ -1,12 +1,14 @@
-//! `Lease` of `coordination.k8s.io/v1`: the entry in the list of kinds.
+//! `Lease` of `coordination.k8s.io/v1`: the entry in the list of kinds, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
 use crate::{
     print,
-    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `Lease` of `coordination.k8s.io/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -28,11 +30,19 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Holder", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
-    generation: false,
+    generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
     hooks: Hooks::NONE,
 };
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    vec![
+        print::name(value),
+        print::text(value, "/spec/holderIdentity"),
+        print::created(value, now),
+    ]
+}

@@ -1,12 +1,14 @@
-//! `ComponentStatus` of `v1`: the entry in the list of kinds.
+//! `ComponentStatus` of `v1`: the entry in the list of kinds, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `ComponentStatus` of `v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -29,11 +31,35 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Message", "string", "", 0),
         Column::new("Error", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
-    generation: false,
+    generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
     hooks: Hooks::NONE,
 };
+
+fn cells(value: &Value, _: Timestamp) -> Vec<Value> {
+    let healthy = fields::items(value, "/conditions")
+        .iter()
+        .find(|condition| fields::text(condition, "/type") == "Healthy");
+    let (status, message, error) = match healthy {
+        Some(condition) => (
+            match fields::text(condition, "/status") {
+                "True" => "Healthy",
+                "False" => "Unhealthy",
+                _ => "Unknown",
+            },
+            fields::text(condition, "/message"),
+            fields::text(condition, "/error"),
+        ),
+        None => ("Unknown", "", ""),
+    };
+    vec![
+        print::name(value),
+        status.into(),
+        message.into(),
+        error.into(),
+    ]
+}

@@ -1,12 +1,14 @@
-//! `Event` of `v1`: the entry in the list of kinds.
+//! `Event` of `v1`: the entry in the list of kinds, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
 use crate::{
-    print, select,
-    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+    fields, print, select,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `Event` of `v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -35,7 +37,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Count", "string", "", 1),
         Column::new("Name", "string", "name", 1),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[
         select::text_field!(
             "involvedObject.kind",
@@ -82,8 +84,61 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         select::text_field!("type", "type", "/type"),
     ],
     reset_fields: ResetFields::NONE,
-    generation: false,
+    generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
     hooks: Hooks::NONE,
 };
+
+/// The row of an event; the other group's kind reads its own members into it.
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    let source = match (
+        fields::text(value, "/source/component"),
+        fields::text(value, "/reportingComponent"),
+    ) {
+        ("", reporter) => reporter,
+        (component, _) => component,
+    };
+    let host = match fields::text(value, "/source/host") {
+        "" => fields::text(value, "/reportingInstance"),
+        host => host,
+    };
+    let source = if host.is_empty() {
+        source.to_owned()
+    } else {
+        format!("{source}, {host}")
+    };
+    let count = match value.pointer("/series/count").and_then(Value::as_i64) {
+        Some(count) => count,
+        None => fields::integer(value, "/count").max(1),
+    };
+    let occurred = |pointer: &str| match fields::text(value, pointer) {
+        "" => print::age_at(value, "/eventTime", now),
+        _ => print::age_at(value, pointer, now),
+    };
+    let last = match fields::text(value, "/series/lastObservedTime") {
+        "" => occurred("/lastTimestamp"),
+        _ => print::age_at(value, "/series/lastObservedTime", now),
+    };
+    vec![
+        last.into(),
+        print::text(value, "/type"),
+        print::text(value, "/reason"),
+        object_reference(value, "/involvedObject").into(),
+        print::text(value, "/involvedObject/fieldPath"),
+        source.into(),
+        fields::text(value, "/message").trim().into(),
+        occurred("/firstTimestamp").into(),
+        count.into(),
+        print::name(value),
+    ]
+}
+
+/// `kind/name` of what an event is about.
+pub(crate) fn object_reference(value: &Value, pointer: &str) -> String {
+    let kind = fields::text(value, &format!("{pointer}/kind")).to_lowercase();
+    match fields::text(value, &format!("{pointer}/name")) {
+        "" => kind,
+        name => format!("{kind}/{name}"),
+    }
+}

@@ -1,12 +1,14 @@
-//! `Namespace` of `v1`: the entry in the list of kinds.
+//! `Namespace` of `v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
 use crate::{
-    print, select,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource},
+    fields, print, select,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::{Value, json};
 
 /// `Namespace` of `v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -43,15 +45,57 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Status", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[select::text_field!(
         "status.phase",
         "status.phase",
         "/status/phase"
     )],
     reset_fields: ResetFields::SPLIT,
-    generation: false,
+    generation: Generation::Absent,
     status: true,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        prepare_create: Some(prepare_create),
+        prepare_update: Some(prepare_update),
+        ..Hooks::NONE
+    },
 };
+
+/// Whose content must be gone before a namespace goes.
+const FINALIZER: &str = "kubernetes";
+
+/// The label that selects a namespace by its name.
+fn default(value: &mut Value) {
+    let name = fields::text(value, "/metadata/name").to_owned();
+    if !name.is_empty() {
+        let labels = fields::member(fields::object(value, "metadata"), "labels");
+        labels.insert("kubernetes.io/metadata.name".into(), name.into());
+    }
+}
+
+/// A namespace starts active, and waits for its content when it is deleted.
+fn prepare_create(value: &mut Value) {
+    default(value);
+    let mut finalizers = fields::items(value, "/spec/finalizers").to_vec();
+    if !finalizers.iter().any(|name| name == FINALIZER) {
+        finalizers.push(FINALIZER.into());
+    }
+    fields::object(value, "spec").insert("finalizers".into(), finalizers.into());
+    fields::put(value, "status", Some(json!({"phase": "Active"})));
+}
+
+/// Its finalizers change through the `finalize` subresource alone.
+fn prepare_update(new: &mut Value, old: &Value) {
+    let kept = old.pointer("/spec/finalizers").cloned();
+    fields::put_member(fields::object(new, "spec"), "finalizers", kept);
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    vec![
+        print::name(value),
+        print::text(value, "/status/phase"),
+        print::created(value, now),
+    ]
+}

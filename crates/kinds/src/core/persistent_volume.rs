@@ -1,12 +1,15 @@
-//! `PersistentVolume` of `v1`: the entry in the list of kinds.
+//! `PersistentVolume` of `v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use super::volume;
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::{Value, json};
 
 /// `PersistentVolume` of `v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -41,11 +44,57 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Age", "string", "", 0),
         Column::new("VolumeMode", "string", "", 1),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
-    generation: false,
+    generation: Generation::Absent,
     status: true,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        prepare_create: Some(prepare_create),
+        ..Hooks::NONE
+    },
 };
+
+fn default(value: &mut Value) {
+    let spec = fields::object(value, "spec");
+    fields::fill_zero(spec, "persistentVolumeReclaimPolicy", "Retain");
+    fields::fill(spec, "volumeMode", "Filesystem");
+    volume::source(spec);
+}
+
+/// A volume starts pending, as of its creation.
+fn prepare_create(value: &mut Value) {
+    let since = fields::text(value, "/metadata/creationTimestamp").to_owned();
+    let status = json!({"phase": "Pending", "lastPhaseTransitionTime": since});
+    fields::put(value, "status", Some(status));
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    let deleted = !fields::text(value, "/metadata/deletionTimestamp").is_empty();
+    let phase = if deleted {
+        "Terminating"
+    } else {
+        fields::text(value, "/status/phase")
+    };
+    let claim = match fields::text(value, "/spec/claimRef/name") {
+        "" => String::new(),
+        name => format!("{}/{name}", fields::text(value, "/spec/claimRef/namespace")),
+    };
+    vec![
+        print::name(value),
+        print::plain(value, "/spec/capacity/storage")
+            .unwrap_or_default()
+            .into(),
+        print::access_modes(value, "/spec/accessModes").into(),
+        print::text(value, "/spec/persistentVolumeReclaimPolicy"),
+        phase.into(),
+        claim.into(),
+        print::text(value, "/spec/storageClassName"),
+        print::text_or(value, "/spec/volumeAttributesClassName", "<unset>"),
+        print::text(value, "/status/reason"),
+        print::created(value, now),
+        print::text_or(value, "/spec/volumeMode", "<unset>"),
+    ]
+}

@@ -1,12 +1,15 @@
-//! `Pod` of `v1`: the entry in the list of kinds.
+//! `Pod` of `v1`: its entry in the list of kinds and what writes fill in.
 //!
-//! Pure: reads and writes only the tree it is given, and leaves set members alone.
+//! Pure: reads and writes only the tree it is given. Columns are in
+//! `pod_columns.rs`, amounts in `pod_resources.rs`.
 
+use super::{pod_columns, pod_resources, pod_spec};
 use crate::{
-    print, select,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    fields, select,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
 use object::{Gvk, Resource};
+use serde_json::{Map, Value, json};
 
 /// `Pod` of `v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -95,7 +98,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Nominated Node", "string", "", 1),
         Column::new("Readiness Gates", "string", "", 1),
     ],
-    cells: print::name_and_age,
+    cells: pod_columns::cells,
     field_selectors: &[
         select::text_field!("spec.nodeName", "spec.nodeName", "/spec/nodeName"),
         select::text_field!(
@@ -130,8 +133,67 @@ pub(crate) const SPEC: KindSpec = KindSpec {
             "metadata.ownerReferences",
         ],
     },
-    generation: true,
+    generation: Generation::Spec,
     status: true,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        prepare_create: Some(prepare_create),
+        prepare_update: Some(prepare_update),
+        prepare_status_update: Some(prepare_status_update),
+        ..Hooks::NONE
+    },
 };
+
+/// Fills in what only pods have, then what templates have as well.
+fn default(pod: &mut Value) {
+    let spec = fields::object(pod, "spec");
+    pod_resources::default_requests(spec);
+    fields::fill(spec, "enableServiceLinks", true);
+    if spec.get("hostNetwork").is_some_and(|flag| flag == true) {
+        for list in pod_spec::CONTAINER_LISTS {
+            for container in fields::items_mut(spec, list) {
+                host_ports(container);
+            }
+        }
+    }
+    pod_spec::default(spec);
+}
+
+/// A container on the host's network occupies the host's port of that number.
+fn host_ports(container: &mut Map<String, Value>) {
+    for port in fields::items_mut(container, "ports") {
+        if let Some(number) = port.get("containerPort").cloned() {
+            fields::fill_zero(port, "hostPort", number);
+        }
+    }
+}
+
+/// A pod starts pending, in the class that its resources give it.
+fn prepare_create(pod: &mut Value) {
+    pod_spec::mirror_service_account(fields::object(pod, "spec"));
+    let mut status = json!({"phase": "Pending"});
+    if !fields::items(pod, "/spec/schedulingGates").is_empty() {
+        status["conditions"] = json!([{
+            "type": "PodScheduled",
+            "status": "False",
+            "lastProbeTime": null,
+            "lastTransitionTime": fields::text(pod, "/metadata/creationTimestamp"),
+            "reason": "SchedulingGated",
+            "message": "Scheduling is blocked due to non-empty scheduling gates",
+        }]);
+    }
+    status["qosClass"] = pod_resources::qos_class(pod).into();
+    fields::put(pod, "status", Some(status));
+}
+
+fn prepare_update(new: &mut Value, _: &Value) {
+    pod_spec::mirror_service_account(fields::object(new, "spec"));
+}
+
+/// The class of a pod is set once; a kubelet that leaves it out keeps it.
+fn prepare_status_update(new: &mut Value, old: &Value) {
+    if let Some(class) = old.pointer("/status/qosClass").cloned() {
+        fields::fill_zero(fields::object(new, "status"), "qosClass", class);
+    }
+}

@@ -1,12 +1,15 @@
-//! `PodTemplate` of `v1`: the entry in the list of kinds.
+//! `PodTemplate` of `v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use super::pod_spec;
 use crate::{
     print,
-    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `PodTemplate` of `v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -29,11 +32,29 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Images", "string", "", 0),
         Column::new("Pod Labels", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
-    generation: true,
+    generation: Generation::Spec,
     status: false,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+fn default(value: &mut Value) {
+    if let Some(holder) = value.as_object_mut() {
+        pod_spec::default_template(holder);
+    }
+}
+
+fn cells(value: &Value, _: Timestamp) -> Vec<Value> {
+    vec![
+        print::name(value),
+        print::containers(value, "/template/spec"),
+        print::images(value, "/template/spec"),
+        print::labels(value, "/template/metadata/labels").into(),
+    ]
+}

@@ -1,12 +1,15 @@
-//! `ReplicationController` of `v1`: the entry in the list of kinds.
+//! `ReplicationController` of `v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use super::pod_spec;
 use crate::{
-    print, select,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    fields, print, select,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::{Map, Value};
 
 /// `ReplicationController` of `v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -46,15 +49,46 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Images", "string", "", 1),
         Column::new("Selector", "string", "", 1),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[select::number_field!(
         "status.replicas",
         "status.replicas",
         "/status/replicas"
     )],
     reset_fields: ResetFields::SPLIT,
-    generation: true,
+    generation: Generation::Spec,
     status: true,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+/// Selector and labels are the template's labels unless they are given.
+fn default(value: &mut Value) {
+    let labels = value
+        .pointer("/spec/template/metadata/labels")
+        .filter(|labels| labels.as_object().is_some_and(|map| !map.is_empty()))
+        .cloned();
+    let empty = |map: &Map<String, Value>, name: &str| {
+        map.get(name)
+            .and_then(Value::as_object)
+            .is_none_or(Map::is_empty)
+    };
+    let spec = fields::object(value, "spec");
+    fields::fill(spec, "replicas", 1);
+    pod_spec::default_template(spec);
+    let Some(labels) = labels else { return };
+    if empty(spec, "selector") {
+        spec.insert("selector".into(), labels.clone());
+    }
+    let meta = fields::object(value, "metadata");
+    if empty(meta, "labels") {
+        meta.insert("labels".into(), labels);
+    }
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    print::replicas(value, now, print::labels(value, "/spec/selector"))
+}

@@ -1,12 +1,15 @@
-//! `Event` of `events.k8s.io/v1`: the entry in the list of kinds.
+//! `Event` of `events.k8s.io/v1`: the entry in the list of kinds, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use crate::core::event::object_reference;
 use crate::{
-    print, select,
-    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+    fields, print, select,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `Event` of `events.k8s.io/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -35,7 +38,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Count", "string", "", 1),
         Column::new("Name", "string", "name", 1),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[
         select::text_field!(
             "regarding.kind",
@@ -77,8 +80,48 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         select::text_field!("type", "type", "/type"),
     ],
     reset_fields: ResetFields::NONE,
-    generation: false,
+    generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
     hooks: Hooks::NONE,
 };
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    let source = match fields::text(value, "/deprecatedSource/component") {
+        "" => fields::text(value, "/reportingController"),
+        component => component,
+    };
+    let host = match fields::text(value, "/deprecatedSource/host") {
+        "" => fields::text(value, "/reportingInstance"),
+        host => host,
+    };
+    let source = if host.is_empty() {
+        source.to_owned()
+    } else {
+        format!("{source}, {host}")
+    };
+    let count = match value.pointer("/series/count").and_then(Value::as_i64) {
+        Some(count) => count,
+        None => fields::integer(value, "/deprecatedCount").max(1),
+    };
+    let occurred = |pointer: &str| match fields::text(value, pointer) {
+        "" => print::age_at(value, "/eventTime", now),
+        _ => print::age_at(value, pointer, now),
+    };
+    let last = match fields::text(value, "/series/lastObservedTime") {
+        "" => occurred("/deprecatedLastTimestamp"),
+        _ => print::age_at(value, "/series/lastObservedTime", now),
+    };
+    vec![
+        last.into(),
+        print::text(value, "/type"),
+        print::text(value, "/reason"),
+        object_reference(value, "/regarding").into(),
+        print::text(value, "/regarding/fieldPath"),
+        source.into(),
+        fields::text(value, "/note").trim().into(),
+        occurred("/deprecatedFirstTimestamp").into(),
+        count.into(),
+        print::name(value),
+    ]
+}

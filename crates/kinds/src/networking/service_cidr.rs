@@ -1,12 +1,14 @@
-//! `ServiceCIDR` of `networking.k8s.io/v1`: the entry in the list of kinds.
+//! `ServiceCIDR` of `networking.k8s.io/v1`: the entry in the list of kinds, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `ServiceCIDR` of `networking.k8s.io/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -33,11 +35,23 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("CIDRs", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
-    generation: false,
+    generation: Generation::Absent,
     status: true,
     keeps_status_on_create: false,
     hooks: Hooks::NONE,
 };
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    let ranges: Vec<&str> = fields::items(value, "/spec/cidrs")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    vec![
+        print::name(value),
+        ranges.join(",").into(),
+        print::created(value, now),
+    ]
+}

@@ -1,12 +1,14 @@
-//! `PodDisruptionBudget` of `policy/v1`: the entry in the list of kinds.
+//! `PodDisruptionBudget` of `policy/v1`: the entry in the list of kinds, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
 use crate::{
     print,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `PodDisruptionBudget` of `policy/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -35,11 +37,22 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Allowed Disruptions", "integer", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
-    generation: true,
+    generation: Generation::Spec,
     status: true,
     keeps_status_on_create: false,
     hooks: Hooks::NONE,
 };
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    let bound = |pointer: &str| print::plain(value, pointer).unwrap_or_else(|| "N/A".to_owned());
+    vec![
+        print::name(value),
+        bound("/spec/minAvailable").into(),
+        bound("/spec/maxUnavailable").into(),
+        print::number(value, "/status/disruptionsAllowed"),
+        print::created(value, now),
+    ]
+}

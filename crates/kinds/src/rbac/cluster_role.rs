@@ -4,7 +4,7 @@
 
 use crate::{
     print,
-    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
 use object::{Gvk, Resource};
 
@@ -30,7 +30,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
     cells: print::name_and_creation,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
-    generation: false,
+    generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
     hooks: Hooks::NONE,

@@ -1,10 +1,11 @@
-//! `RoleBinding` of `rbac.authorization.k8s.io/v1`: the entry in the list of kinds.
+//! `RoleBinding` of `rbac.authorization.k8s.io/v1`: the entry in the list of kinds, what writes fill in.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use super::subjects;
 use crate::{
     print,
-    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
 use object::{Gvk, Resource};
 
@@ -31,11 +32,14 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Groups", "string", "", 1),
         Column::new("ServiceAccounts", "string", "", 1),
     ],
-    cells: print::name_and_age,
+    cells: print::binding,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
-    generation: false,
+    generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(subjects::default),
+        ..Hooks::NONE
+    },
 };

@@ -1,12 +1,15 @@
-//! `ResourceClaim` of `resource.k8s.io/v1`: the entry in the list of kinds.
+//! `ResourceClaim` of `resource.k8s.io/v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use super::requests;
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `ResourceClaim` of `resource.k8s.io/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -33,11 +36,45 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("State", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
-    generation: false,
+    generation: Generation::Absent,
     status: true,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+fn default(value: &mut Value) {
+    requests::default(fields::object(value, "spec"));
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    vec![
+        print::name(value),
+        state(value).into(),
+        print::created(value, now),
+    ]
+}
+
+fn state(value: &Value) -> String {
+    let mut words = Vec::new();
+    if !fields::text(value, "/metadata/deletionTimestamp").is_empty() {
+        words.push("deleted");
+    }
+    let allocated = value
+        .pointer("/status/allocation")
+        .is_some_and(Value::is_object);
+    match allocated {
+        true => words.push("allocated"),
+        false if words.is_empty() => words.push("pending"),
+        false => {}
+    }
+    if !fields::items(value, "/status/reservedFor").is_empty() {
+        words.push("reserved");
+    }
+    words.join(",")
+}

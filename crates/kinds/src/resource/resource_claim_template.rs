@@ -1,12 +1,14 @@
-//! `ResourceClaimTemplate` of `resource.k8s.io/v1`: the entry in the list of kinds.
+//! `ResourceClaimTemplate` of `resource.k8s.io/v1`: the entry in the list of kinds, what writes fill in.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
+use super::requests;
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `ResourceClaimTemplate` of `resource.k8s.io/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -30,8 +32,16 @@ pub(crate) const SPEC: KindSpec = KindSpec {
     cells: print::name_and_age,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
-    generation: false,
+    generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+fn default(value: &mut Value) {
+    let spec = fields::object(value, "spec");
+    requests::default(fields::member(spec, "spec"));
+}

@@ -1,12 +1,14 @@
-//! `PriorityClass` of `scheduling.k8s.io/v1`: the entry in the list of kinds.
+//! `PriorityClass` of `scheduling.k8s.io/v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `PriorityClass` of `scheduling.k8s.io/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -30,11 +32,30 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Age", "string", "", 0),
         Column::new("PreemptionPolicy", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
-    generation: true,
+    generation: Generation::Spec,
     status: false,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+fn default(value: &mut Value) {
+    if let Some(class) = value.as_object_mut() {
+        fields::fill(class, "preemptionPolicy", "PreemptLowerPriority");
+    }
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    vec![
+        print::name(value),
+        print::number(value, "/value"),
+        print::flag(value, "/globalDefault"),
+        print::created(value, now),
+        print::text(value, "/preemptionPolicy"),
+    ]
+}

@@ -1,12 +1,14 @@
-//! `StorageClass` of `storage.k8s.io/v1`: the entry in the list of kinds.
+//! `StorageClass` of `storage.k8s.io/v1`: the entry in the list of kinds, what writes fill in, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
 use crate::{
-    print,
-    spec::{Column, Hooks, KindSpec, ResetFields, VERBS},
+    fields, print,
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `StorageClass` of `storage.k8s.io/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -31,11 +33,49 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("AllowVolumeExpansion", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
-    generation: false,
+    generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        default: Some(default),
+        ..Hooks::NONE
+    },
 };
+
+/// Marks the class that claims without one get.
+const DEFAULT_CLASS: [&str; 2] = [
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+];
+
+fn default(value: &mut Value) {
+    let Some(class) = value.as_object_mut() else {
+        return;
+    };
+    fields::fill(class, "reclaimPolicy", "Delete");
+    fields::fill(class, "volumeBindingMode", "Immediate");
+}
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    let annotations = value.pointer("/metadata/annotations");
+    let is_default = DEFAULT_CLASS.iter().any(|name| {
+        annotations
+            .and_then(|map| map.get(*name))
+            .is_some_and(|text| text == "true")
+    });
+    let name = match is_default {
+        true => format!("{} (default)", fields::text(value, "/metadata/name")),
+        false => fields::text(value, "/metadata/name").to_owned(),
+    };
+    vec![
+        name.into(),
+        print::text(value, "/provisioner"),
+        print::text_or(value, "/reclaimPolicy", "Delete"),
+        print::text_or(value, "/volumeBindingMode", "Immediate"),
+        print::flag(value, "/allowVolumeExpansion"),
+        print::created(value, now),
+    ]
+}

@@ -1,12 +1,14 @@
-//! `VolumeAttachment` of `storage.k8s.io/v1`: the entry in the list of kinds.
+//! `VolumeAttachment` of `storage.k8s.io/v1`: the entry in the list of kinds, table cells.
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
 use crate::{
     print,
-    spec::{Column, Hooks, KindSpec, ResetFields, Subresource, VERBS},
+    spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
 };
+use jiff::Timestamp;
 use object::{Gvk, Resource};
+use serde_json::Value;
 
 /// `VolumeAttachment` of `storage.k8s.io/v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -36,11 +38,22 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Attached", "boolean", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: print::name_and_age,
+    cells: cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
-    generation: false,
+    generation: Generation::Absent,
     status: true,
     keeps_status_on_create: false,
     hooks: Hooks::NONE,
 };
+
+fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
+    vec![
+        print::name(value),
+        print::text(value, "/spec/attacher"),
+        print::text(value, "/spec/source/persistentVolumeName"),
+        print::text(value, "/spec/nodeName"),
+        print::flag(value, "/status/attached"),
+        print::created(value, now),
+    ]
+}

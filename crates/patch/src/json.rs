@@ -16,6 +16,10 @@ pub const MAX_OPERATIONS: usize = 10_000;
 /// Bytes that the `copy` operations of one patch may add, as encoded JSON.
 pub const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
 
+/// Depth to which a patch may nest the document: operations can build what no
+/// parser would have let in, and everything after walks it recursively.
+pub const MAX_DEPTH: usize = 256;
+
 /// Applies a JSON patch.
 ///
 /// # Errors
@@ -179,7 +183,26 @@ fn get<'d>(doc: &'d mut Value, pointer: &str) -> Result<Option<&'d Value>, Patch
     }
 }
 
+/// Refuses to put `value` where `pointer` leads if that is too deep.
+fn check_depth(pointer: &str, value: &Value) -> Result<(), PatchError> {
+    if pointer.matches('/').count() + depth(value) > MAX_DEPTH {
+        return Err(PatchError::rejected(format!(
+            "deeper than {MAX_DEPTH} levels"
+        )));
+    }
+    Ok(())
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 fn add(doc: &mut Value, pointer: &str, value: Value) -> Result<(), PatchError> {
+    check_depth(pointer, &value)?;
     let (container, name) = parent(doc, pointer)?;
     match container {
         Value::Object(members) => {
@@ -223,6 +246,7 @@ fn replace(doc: &mut Value, pointer: &str, value: Value) -> Result<(), PatchErro
         *doc = value;
         return Ok(());
     }
+    check_depth(pointer, &value)?;
     let (container, name) = parent(doc, pointer)?;
     match container {
         Value::Object(members) => {
@@ -377,5 +401,17 @@ mod tests {
             .map(|n| json!({"op": "copy", "from": "/data", "path": format!("/data/b{n}")}))
             .collect();
         assert_eq!(message(doc, &patch).0, 422);
+    }
+
+    #[test]
+    fn no_patch_nests_a_document_without_end() {
+        // Each copy doubles the depth.
+        let mut patch = Vec::new();
+        let mut path = String::from("/a");
+        for _ in 0..12 {
+            patch.push(json!({"op": "copy", "from": "/a", "path": format!("{path}/a")}));
+            path = path.repeat(2);
+        }
+        assert_eq!(message(json!({"a": {}}), &patch.into()).0, 422);
     }
 }

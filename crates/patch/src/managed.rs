@@ -23,7 +23,7 @@ mod versions;
 
 pub use apply::{ApplyError, apply};
 pub use conflict::{Conflict, Conflicts};
-pub use entries::{Entry, EntryError, ManagedFields, Operation, keep_times};
+pub use entries::{Entry, EntryError, MAX_ENTRIES, ManagedFields, Operation, keep_times};
 pub use scale::{ScalePath, scale_to_parent, to_scale};
 pub use update::{MAX_UPDATE_MANAGERS, UpdateError, update};
 pub use versions::{OneShape, Versions};

@@ -291,3 +291,179 @@ fn without_directives(value: Value) -> Option<Value> {
         other => Some(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn patch(kind: &str, doc: Value, patch: &Value) -> Result<Value, PatchError> {
+        let node = schema::types().by_api_version("v1", kind).unwrap();
+        strategic(Shape::new(node), doc, patch)
+    }
+
+    fn containers(list: Value) -> Value {
+        json!({"spec": {"containers": list}})
+    }
+
+    #[test]
+    fn keyed_lists_merge_in_the_order_of_patch_and_live_list() {
+        let live =
+            || containers(json!([{"name": "a", "image": "1"}, {"name": "b"}, {"name": "c"}]));
+        let rows = [
+            // What is new goes before what only the live list has.
+            (json!([{"name": "n"}]), json!(["n", "a", "b", "c"])),
+            (
+                json!([{"name": "c"}, {"name": "a"}]),
+                json!(["b", "c", "a"]),
+            ),
+            (
+                json!([{"name": "b", "$patch": "delete"}]),
+                json!(["a", "c"]),
+            ),
+            (json!([{"$patch": "replace"}, {"name": "z"}]), json!(["z"])),
+        ];
+        for (change, want) in rows {
+            let got = patch("Pod", live(), &containers(change.clone())).unwrap();
+            let names: Value = got["spec"]["containers"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["name"].clone())
+                .collect();
+            assert_eq!(names, want, "{change}");
+        }
+    }
+
+    #[test]
+    fn directives_act_on_their_own_level() {
+        let rows = [
+            (
+                "ConfigMap",
+                json!({"data": {"a": "1", "b": "2"}}),
+                json!({"data": {"$patch": "replace", "c": "3"}}),
+                json!({"data": {"c": "3"}}),
+            ),
+            (
+                "ConfigMap",
+                json!({"data": {"a": "1"}}),
+                json!({"data": {"$patch": "delete"}}),
+                json!({"data": {}}),
+            ),
+            (
+                "ConfigMap",
+                json!({"data": {"a": "1"}}),
+                json!({"data": {"a": null, "b": null}}),
+                json!({"data": {}}),
+            ),
+            (
+                "ConfigMap",
+                json!({}),
+                json!({"data": {"a": null, "b": "1"}}),
+                json!({"data": {"b": "1"}}),
+            ),
+            (
+                "Pod",
+                json!({"metadata": {"finalizers": ["a", "b"]}}),
+                json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}),
+                json!({"metadata": {"finalizers": ["b"]}}),
+            ),
+            (
+                "Pod",
+                json!({"metadata": {"finalizers": ["a", "b"]}}),
+                json!({"metadata": {"finalizers": ["c"]}}),
+                json!({"metadata": {"finalizers": ["c", "a", "b"]}}),
+            ),
+            (
+                "Pod",
+                json!({"metadata": {"finalizers": ["a", "b", "c"]}}),
+                json!({"metadata": {"$setElementOrder/finalizers": ["c", "b"], "finalizers": []}}),
+                json!({"metadata": {"finalizers": ["a", "c", "b"]}}),
+            ),
+            (
+                "Pod",
+                json!({"spec": {"volumes": [{"name": "v", "emptyDir": {}}]}}),
+                json!({"spec": {"volumes": [{"name": "v", "$retainKeys": ["name", "hostPath"], "hostPath": {"path": "/x"}}]}}),
+                json!({"spec": {"volumes": [{"name": "v", "hostPath": {"path": "/x"}}]}}),
+            ),
+            // A list of which nothing says that it merges is replaced.
+            (
+                "Pod",
+                json!({"spec": {"tolerations": [{"key": "a"}]}}),
+                json!({"spec": {"tolerations": [{"key": "b"}]}}),
+                json!({"spec": {"tolerations": [{"key": "b"}]}}),
+            ),
+        ];
+        for (kind, doc, change, want) in rows {
+            assert_eq!(patch(kind, doc, &change), Ok(want), "{change}");
+        }
+    }
+
+    #[test]
+    fn what_breaks_the_rules_is_told_in_upstreams_words() {
+        let rows = [
+            (
+                containers(json!([{"image": "x"}])),
+                500,
+                "map: map[image:x] does not contain declared merge key: name",
+            ),
+            (
+                json!({"metadata": {"labels": {"$patch": "melt"}}}),
+                500,
+                "unknown patch type: melt in map: map[$patch:melt]",
+            ),
+            (
+                json!({"metadata": {"labels": {"$patch": 1}}}),
+                500,
+                "unknown patch type: %!s(int64=1) in map: map[$patch:1]",
+            ),
+            (
+                containers(json!([{"$patch": "merge"}])),
+                500,
+                "merging lists cannot yet be specified in the patch",
+            ),
+            (
+                json!({"metadata": {"$retainKeys": ["name"], "labels": {"a": "b"}}}),
+                400,
+                "invalid patch format of retainKeys",
+            ),
+            (
+                json!({"spec": {"$setElementOrdercontainers": []}}),
+                400,
+                "invalid patch format of setElementOrder list",
+            ),
+            (
+                json!({"metadata": {"$deleteFromPrimitiveList": []}}),
+                400,
+                "invalid patch format of primitive list",
+            ),
+            (
+                json!({"metadata": {"finalizers": ["a", 1]}}),
+                500,
+                "list element types are not identical: [[z] [a 1]]",
+            ),
+            (
+                json!({"metadata": {"finalizers": [["a"]]}}),
+                500,
+                "list element types are not identical: [[z] [[a]]]",
+            ),
+            (
+                json!({"zebra": {"a": 1}}),
+                500,
+                "unable to find api field in struct Pod for the json field \"zebra\"",
+            ),
+            (
+                json!([]),
+                400,
+                "json: cannot unmarshal array into Go value of type map[string]interface {}",
+            ),
+        ];
+        for (change, code, want) in rows {
+            let doc = json!({"metadata": {"labels": {"a": "1"}, "finalizers": ["z"]}, "zebra": {},
+                "spec": {"containers": [{"name": "a"}]}});
+            let error = patch("Pod", doc, &change).unwrap_err();
+            assert_eq!((error.code(), error.to_string().as_str()), (code, want));
+        }
+    }
+}

@@ -72,6 +72,7 @@ proptest! {
         prop_assert_eq!(sa.union(&sb), set(&a.union(&b).cloned().collect()));
         prop_assert_eq!(sa.intersection(&sb), set(&a.intersection(&b).cloned().collect()));
         prop_assert_eq!(sa.difference(&sb), set(&a.difference(&b).cloned().collect()));
+        prop_assert_eq!(sa.clone().into_union(sb.clone()), sa.union(&sb));
         let mut left = sa.clone();
         left.subtract(&sb);
         prop_assert_eq!(left, sa.difference(&sb));

@@ -71,6 +71,54 @@ impl FieldSet {
         }
     }
 
+    /// A level from its nodes, in any order: step, whether it is a member, what is
+    /// below.
+    pub(crate) fn from_steps(steps: impl Iterator<Item = (Element, bool, FieldSet)>) -> Self {
+        let mut nodes: Vec<Node> = steps
+            .map(|(element, member, children)| Node {
+                element,
+                member,
+                children,
+            })
+            .filter(|node| !node.is_void())
+            .collect();
+        if !nodes.is_sorted_by(|a, b| a.element < b.element) {
+            nodes.sort_by(|a, b| a.element.cmp(&b.element));
+            nodes.dedup_by(|later, first| {
+                let same = later.element == first.element;
+                if same {
+                    first.member |= later.member;
+                    first.children.absorb(std::mem::take(&mut later.children));
+                }
+                same
+            });
+        }
+        Self { nodes }
+    }
+
+    /// Adds all paths of another set.
+    pub fn absorb(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        let mut fresh = Vec::new();
+        for theirs in other.nodes {
+            match self.find(&theirs.element) {
+                Ok(at) => {
+                    let node = &mut self.nodes[at];
+                    node.member |= theirs.member;
+                    node.children.absorb(theirs.children);
+                }
+                Err(_) => fresh.push(theirs),
+            }
+        }
+        if !fresh.is_empty() {
+            self.nodes.append(&mut fresh);
+            self.nodes.sort_by(|a, b| a.element.cmp(&b.element));
+        }
+    }
+
     /// Adds a path and everything of a set below it.
     pub(crate) fn graft(&mut self, path: &[Element], children: FieldSet) {
         match path {
@@ -250,6 +298,7 @@ impl FieldSet {
     }
 
     fn take_out(&mut self, other: &Self, recursive: bool) {
+        let mut void = false;
         for theirs in &other.nodes {
             if let Ok(at) = self.find(&theirs.element) {
                 let node = &mut self.nodes[at];
@@ -259,23 +308,19 @@ impl FieldSet {
                 } else {
                     node.children.take_out(&theirs.children, recursive);
                 }
-                if node.is_void() {
-                    self.nodes.remove(at);
-                }
+                void |= node.is_void();
             }
+        }
+        if void {
+            self.nodes.retain(|node| !node.is_void());
         }
     }
 
     /// Paths in either set.
     #[must_use]
-    pub fn into_union(self, other: Self) -> Self {
-        if self.is_empty() {
-            other
-        } else if other.is_empty() {
-            self
-        } else {
-            self.union(&other)
-        }
+    pub fn into_union(mut self, other: Self) -> Self {
+        self.absorb(other);
+        self
     }
 
     /// Whether a path of the other set is in this one, or above one that is.

@@ -63,9 +63,7 @@ fn read(fields: &Value, depth: usize) -> Result<(FieldSet, bool), FieldsError> {
         Value::Null => return Ok((FieldSet::new(), false)),
         _ => return Err(FieldsError::Level),
     };
-    let mut set = FieldSet {
-        nodes: Vec::with_capacity(members.len()),
-    };
+    let mut steps = Vec::with_capacity(members.len());
     let mut marked = false;
     for (name, below) in members {
         if name == "." {
@@ -77,9 +75,9 @@ fn read(fields: &Value, depth: usize) -> Result<(FieldSet, bool), FieldsError> {
             continue;
         };
         let member = member || children.is_empty();
-        set.insert_node(element, member, children);
+        steps.push((element, member, children));
     }
-    Ok((set, marked))
+    Ok((FieldSet::from_steps(steps.into_iter()), marked))
 }
 
 fn write(set: &FieldSet, marked: bool) -> Map<String, Value> {

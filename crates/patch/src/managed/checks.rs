@@ -213,6 +213,33 @@ fn the_oldest_updaters_become_one() {
 }
 
 #[test]
+fn merging_updaters_loses_no_field() {
+    // The bucket exists, in the middle of the others.
+    let entries: Vec<Value> = (0..14)
+        .map(|n| {
+            let manager = if n == 3 { "ancient-changes".to_owned() } else { n.to_string() };
+            json!({"manager": manager, "operation": "Update", "apiVersion": "v1", "time": object::time::rfc3339(at(n)),
+                "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {format!("f:{n}"): {}}}})
+        })
+        .collect();
+    let data: Value = (0..14)
+        .map(|n| (n.to_string(), Value::from("x")))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let live = with_record(config_map(data.clone()), entries.into());
+    let mut next = live.clone();
+    next["data"]["13"] = "y".into();
+    let next = by("13").update(Some(&live), next);
+    let record = ManagedFields::parse(&record_of(&next)).unwrap();
+    assert!(record.entries().len() <= MAX_UPDATE_MANAGERS);
+    let owned = record
+        .entries()
+        .iter()
+        .fold(FieldSet::new(), |set, entry| set.union(entry.fields()));
+    assert_eq!(owned.len(), 14);
+}
+
+#[test]
 fn what_cannot_be_compared_keeps_the_old_record() {
     let first = by("one").update(None, config_map(json!({"a": "1"})));
     let mut after = config_map(json!({"a": "1"}));

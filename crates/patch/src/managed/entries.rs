@@ -9,6 +9,10 @@ use serde_json::{Map, Value};
 use crate::fields::{FieldSet, FieldsError, wire_is_touched_by};
 use crate::typed::same;
 
+/// Entries that a record may have. Real ones have a handful; more is taken for
+/// garbage.
+pub const MAX_ENTRIES: usize = 1_000;
+
 /// How a manager came to own its fields.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Operation {
@@ -53,6 +57,9 @@ pub enum EntryError {
     /// Not a list of objects.
     #[error("managedFields must be a list of objects")]
     Form,
+    /// More entries than [`MAX_ENTRIES`].
+    #[error("more than {MAX_ENTRIES} managed fields entries")]
+    TooMany,
     /// An operation nobody knows.
     #[error("operation must be `Apply` or `Update`")]
     Operation,
@@ -110,6 +117,14 @@ impl Entry {
             .unwrap_or_else(|| self.fields().clone());
         left.subtract(fields);
         self.set_fields(left);
+    }
+
+    /// What it owns, when nothing else of it is needed.
+    pub(super) fn into_fields(self) -> FieldSet {
+        match self.fields.get() {
+            Some(_) => self.fields.into_inner().unwrap_or_default(),
+            None => self.fields().clone(),
+        }
     }
 
     /// Whether a change to `fields` may concern it.
@@ -241,6 +256,9 @@ impl ManagedFields {
             Value::Null => return Ok(Self::default()),
             _ => return Err(EntryError::Form),
         };
+        if items.len() > MAX_ENTRIES {
+            return Err(EntryError::TooMany);
+        }
         let mut managed = Self {
             entries: Vec::with_capacity(items.len()),
         };

@@ -374,17 +374,17 @@ fn cap_updaters(managed: &mut ManagedFields) {
             continue;
         };
         let mut bucket = Entry::new(ANCIENT, Operation::Update, &entry.api_version, "");
-        let mut merged = managed.take(&bucket);
+        let mut merged = managed.take(&bucket).map(Entry::into_fields);
         if merged.is_none() || entry.same_manager(&bucket) {
-            merged = usize::try_from(first)
-                .ok()
-                .and_then(|first| managed.take(&oldest[first]));
+            let first = usize::try_from(first).ok();
+            if let Some(first) = first.and_then(|first| managed.take(&oldest[first])) {
+                merged.get_or_insert_default().absorb(first.into_fields());
+            }
         }
-        let merged = merged
-            .map(|merged| merged.fields().clone())
-            .unwrap_or_default();
         managed.take(entry);
-        bucket.set_fields(merged.union(entry.fields()));
+        let mut merged = merged.unwrap_or_default();
+        merged.absorb(entry.fields().clone());
+        bucket.set_fields(merged);
         bucket.time = entry.time;
         managed.put(bucket);
         count -= 1;

@@ -199,9 +199,13 @@ impl Walk {
         old: Option<&Map<String, Value>>,
         new: Option<&Map<String, Value>>,
     ) -> Result<(), TypeErrors> {
-        let mut ahead = new.into_iter().flatten().peekable();
+        let (before, after) = (
+            old.map(in_order).unwrap_or_default(),
+            new.map(in_order).unwrap_or_default(),
+        );
+        let mut ahead = after.iter().copied().peekable();
         let mut in_step = 0;
-        for (name, old) in old.into_iter().flatten() {
+        for (name, old) in before {
             // Members mostly stand in the same order on both sides: look at the
             // next one before searching for it.
             let next = ahead.next_if(|(next, _)| *next == name);
@@ -214,10 +218,10 @@ impl Walk {
             };
             self.member(trail, map, name, Some(old), found)?;
         }
-        if in_step == new.map_or(0, Map::len) {
+        if in_step == after.len() {
             return Ok(());
         }
-        for (name, new) in new.into_iter().flatten() {
+        for (name, new) in after {
             if old.is_none_or(|old| !old.contains_key(name)) {
                 self.member(trail, map, name, None, Some(new))?;
             }
@@ -334,7 +338,7 @@ fn same_items(a: &[Value], b: &[Value]) -> bool {
 ///
 /// [`field_set`]: super::field_set
 fn whole(shape: Shape<'_>, value: &Value) -> Result<FieldSet, TypeErrors> {
-    let mut set = FieldSet::new();
+    let mut steps = Vec::new();
     match shape.atom(Some(value)) {
         Atom::Map(map) if !map.atomic => {
             for (name, member) in members(value).into_iter().flatten() {
@@ -344,7 +348,7 @@ fn whole(shape: Shape<'_>, value: &Value) -> Result<FieldSet, TypeErrors> {
                 };
                 let below =
                     whole(shape, member).map_err(|errors| errors.below(format!(".{name}")))?;
-                set.insert_node(Element::field(name), true, below);
+                steps.push((Element::field(name), true, below));
             }
         }
         Atom::List(list) if !matches!(list.relation, Relation::Atomic) => {
@@ -364,12 +368,25 @@ fn whole(shape: Shape<'_>, value: &Value) -> Result<FieldSet, TypeErrors> {
                     }
                     None => FieldSet::new(),
                 };
-                set.insert_node(element, true, below);
+                steps.push((element, true, below));
             }
         }
         _ => {}
     }
-    Ok(set)
+    Ok(FieldSet::from_steps(steps.into_iter()))
+}
+
+/// From so many members on they are walked in order of their names, so that what
+/// is found can be appended to a set instead of being inserted.
+const MANY_MEMBERS: usize = 64;
+
+/// The members, in order of their names if there are many.
+fn in_order(members: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut members: Vec<_> = members.iter().collect();
+    if members.len() >= MANY_MEMBERS {
+        members.sort_unstable_by_key(|(name, _)| *name);
+    }
+    members
 }
 
 /// The members of an object that has some.

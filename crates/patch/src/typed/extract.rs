@@ -36,15 +36,10 @@ fn below(shape: Shape<'_>, value: &Value) -> Fields {
 }
 
 fn of_map(map: MapShape<'_>, value: &Value) -> FieldSet {
-    let mut set = FieldSet::new();
-    let Value::Object(members) = value else {
-        return set;
-    };
-    for (name, member) in members {
+    let members = value.as_object().into_iter().flatten();
+    FieldSet::from_steps(members.filter_map(|(name, member)| {
         let declared = map.field(name);
-        let Some(shape) = declared.or_else(|| map.element()) else {
-            continue;
-        };
+        let shape = declared.or_else(|| map.element())?;
         let empty = match member {
             Value::Null => true,
             Value::Object(members) => members.is_empty(),
@@ -55,15 +50,13 @@ fn of_map(map: MapShape<'_>, value: &Value) -> FieldSet {
             Fields::Set(children) => (false, children),
         };
         let member = leaf || empty || declared.is_none();
-        set.insert_node(Element::field(name), member, children);
-    }
-    set
+        Some((Element::field(name), member, children))
+    }))
 }
 
 fn of_list(list: ListShape<'_>, value: &Value) -> FieldSet {
-    let mut set = FieldSet::new();
     let Value::Array(items) = value else {
-        return set;
+        return FieldSet::new();
     };
     let mut found: BTreeMap<Element, Option<&Value>> = BTreeMap::new();
     for item in items {
@@ -75,12 +68,11 @@ fn of_list(list: ListShape<'_>, value: &Value) -> FieldSet {
                 .or_insert(Some(item));
         }
     }
-    for (element, item) in found {
+    FieldSet::from_steps(found.into_iter().map(|(element, item)| {
         let children = match item.map(|item| below(list.element, item)) {
             Some(Fields::Set(children)) => children,
             Some(Fields::Leaf) | None => FieldSet::new(),
         };
-        set.insert_node(element, true, children);
-    }
-    set
+        (element, true, children)
+    }))
 }

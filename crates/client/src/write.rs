@@ -45,7 +45,7 @@ impl Target {
 
     /// A subresource of this object.
     #[must_use]
-    pub fn sub(mut self, subresource: &'static str) -> Self {
+    pub fn subresource(mut self, subresource: &'static str) -> Self {
         self.subresource = subresource;
         self
     }
@@ -176,7 +176,7 @@ mod tests {
             name: "j".into(),
             ..Target::collection(jobs, "v1", "n")
         }
-        .sub("status");
+        .subresource("status");
         let rows = [
             (
                 Write::create(Target::collection(pods, "v1", "n"), json!({})),

@@ -9,10 +9,6 @@
 pub mod field;
 pub mod meta;
 pub mod names;
-#[expect(
-    clippy::module_inception,
-    reason = "the crate is named for its main noun"
-)]
 pub mod object;
 pub mod quantity;
 pub mod selector;

@@ -61,11 +61,14 @@ pub trait Recorder: Send + Sync + 'static {
     fn record(&self, controller: &'static str, note: Note);
 }
 
+/// Gives the client that acts as a controller's service account.
+pub type ClientFor = Arc<dyn Fn(&Controller) -> Arc<dyn Client> + Send + Sync>;
+
 /// Runs controllers.
 #[derive(Clone)]
 pub struct Driver {
     /// Gives the client that acts as the controller's service account.
-    pub client: Arc<dyn Fn(&Controller) -> Arc<dyn Client> + Send + Sync>,
+    pub client: ClientFor,
     /// Where the world comes from.
     pub feed: Arc<dyn Feed>,
     /// Where events go.

@@ -136,7 +136,7 @@ impl Plan {
         value["status"] = status;
         self.then();
         self.write(Write::update(
-            client::Target::of(object).sub("status"),
+            client::Target::of(object).subresource("status"),
             value,
         ));
     }

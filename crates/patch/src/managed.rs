@@ -62,6 +62,23 @@ impl Write<'_> {
     }
 }
 
+/// Bytes of a manager's name.
+pub const MAX_MANAGER_BYTES: usize = 128;
+
+/// The manager of a write that names none: the client's User-Agent up to its first
+/// slash, without what cannot be printed.
+pub fn manager_of_user_agent(user_agent: &str) -> String {
+    let mut name = String::new();
+    let product = user_agent.split('/').next().unwrap_or_default();
+    for c in product.chars().filter(|c| !c.is_control()) {
+        if name.len() + c.len_utf8() > MAX_MANAGER_BYTES {
+            break;
+        }
+        name.push(c);
+    }
+    name
+}
+
 /// What nobody ever owns.
 fn stripped() -> &'static FieldSet {
     static STRIPPED: std::sync::LazyLock<FieldSet> = std::sync::LazyLock::new(|| {

@@ -372,3 +372,35 @@ impl ListShape<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::typed::check;
+
+    #[test]
+    fn nothing_set_fits_every_built_in_type() {
+        for (name, node) in schema::types().iter() {
+            let shape = Shape::new(node);
+            if shape.as_map().is_some() {
+                assert_eq!(check(shape, &shape.zero(), false), Ok(()), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unset_deployment_has_what_is_always_printed() {
+        let node = schema::types()
+            .by_api_version("apps/v1", "Deployment")
+            .unwrap();
+        let zero = Shape::new(node).zero();
+        assert_eq!(zero["status"], json!({}));
+        assert_eq!(zero["spec"]["strategy"], json!({}));
+        assert_eq!(
+            zero["spec"]["template"]["spec"],
+            json!({"containers": null})
+        );
+    }
+}

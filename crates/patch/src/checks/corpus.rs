@@ -95,9 +95,8 @@ fn json_patch_suites_give_what_they_should() {
     let (mut same, mut wrong) = (0, Vec::new());
     for (doc, patch, want, comment) in cases {
         let got = json_patch(doc.clone(), &patch).ok();
-        let own = SERVERS_OWN
-            .iter()
-            .any(|(text, _)| patch.to_string() == *text);
+        let sent = patch.to_string();
+        let own = SERVERS_OWN.iter().any(|(text, _)| text == &sent);
         if got == want {
             same += 1;
         } else if !own {

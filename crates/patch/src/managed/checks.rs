@@ -96,6 +96,24 @@ fn record_of(object: &Value) -> Value {
 }
 
 #[test]
+fn a_user_agent_names_the_manager() {
+    assert_eq!(
+        manager_of_user_agent("my agent (x)/2.0 y/3"),
+        "my agent (x)"
+    );
+    assert_eq!(manager_of_user_agent("a\u{7}b"), "ab");
+    assert_eq!(
+        manager_of_user_agent(&"é".repeat(100)).len(),
+        MAX_MANAGER_BYTES
+    );
+    let object = by(&manager_of_user_agent("")).update(None, config_map(json!({"a": "1"})));
+    assert_eq!(
+        owners(&object),
+        [r#"unknown Update {"f:data":{".":{},"f:a":{}}}"#]
+    );
+}
+
+#[test]
 fn an_update_takes_what_it_changes_and_drops_what_is_gone() {
     let first = by("one").update(None, config_map(json!({"a": "1", "b": "1"})));
     let second = by("two").update(Some(&first), config_map(json!({"a": "2"})));
@@ -460,4 +478,25 @@ fn what_was_granular_and_is_atomic_now_is_owned_whole() {
     let mut after = with_record(thing(json!({"a": "2"})), record_of(&live));
     update(&write, Some(&live), &mut after).unwrap();
     assert_eq!(owners(&after), [r#"two Update {"f:spec":{}}"#]);
+}
+
+#[test]
+fn a_huge_map_in_the_worst_order_is_booked_in_reasonable_time() {
+    let data = |value: &str| -> Value {
+        (0..60_000)
+            .rev()
+            .map(|n| (format!("{n:06}"), Value::from(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let first = by("one").update(None, config_map(data("1")));
+    let second = by("two").update(Some(&first), config_map(data("2")));
+    assert_eq!(owners(&second)[0], r#"one Update {"f:data":{}}"#);
+    let applied = by("three")
+        .apply(Some(&second), &config_map(data("3")), true)
+        .unwrap();
+    let last = by("three")
+        .apply(Some(&applied), &config_map(json!({"000001": "3"})), false)
+        .unwrap();
+    assert_eq!(last["data"], json!({"000001": "3"}));
 }

@@ -109,18 +109,16 @@ fn visit_list(list: ListShape<'_>, value: &Value, duplicates: bool, errors: &mut
                 }
             }
         };
+        let keyed = !matches!(list.relation, Relation::Atomic);
+        if keyed && !duplicates && !seen.insert(element.clone()) {
+            let fault = TypeErrors::one(format!("duplicate entries for key {element}"));
+            errors.0.extend(fault.0);
+        }
         below(
             errors,
             || element.to_string(),
             |errors| visit(list.element, item, duplicates, errors),
         );
-        if !matches!(list.relation, Relation::Atomic)
-            && !duplicates
-            && !seen.insert(element.clone())
-        {
-            let fault = TypeErrors::one(format!("duplicate entries for key {element}"));
-            errors.0.extend(fault.0);
-        }
     }
 }
 

@@ -177,7 +177,8 @@ impl Walk {
             Atom::List(list) => {
                 let (left, right) = (items(old), items(new));
                 let atomic = matches!(list.relation, Relation::Atomic);
-                if !atomic && !(left.is_empty() && right.is_empty()) {
+                let empty = left.is_empty() && right.is_empty();
+                if !atomic && !empty {
                     if same_items(left, right) {
                         return Ok(());
                     }

@@ -49,7 +49,8 @@ fn at(
             };
             let change = applied.as_object().filter(|change| !change.is_empty());
             // Two empty maps are a leaf.
-            if !map.atomic && !(members.is_empty() && change.is_none()) {
+            let empty = members.is_empty() && change.is_none();
+            if !map.atomic && !empty {
                 return merge_map(map, members, change);
             }
         }
@@ -60,7 +61,8 @@ fn at(
             };
             let change = applied.as_array().map_or(&[][..], Vec::as_slice);
             let atomic = matches!(list.relation, Relation::Atomic);
-            if !atomic && !(items.is_empty() && change.is_empty()) {
+            let empty = items.is_empty() && change.is_empty();
+            if !atomic && !empty {
                 return merge_list(list, items, change);
             }
         }

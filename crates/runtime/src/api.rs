@@ -285,7 +285,11 @@ pub trait Runtime: Send + Sync {
     async fn list_sandboxes(&self) -> Result<Vec<SandboxStatus>, RuntimeError>;
 
     /// Prepares a container in a sandbox that is ready.
-    async fn create_container(&self, sandbox: &SandboxId, config: ContainerConfig) -> Result<ContainerId, RuntimeError>;
+    async fn create_container(
+        &self,
+        sandbox: &SandboxId,
+        config: ContainerConfig,
+    ) -> Result<ContainerId, RuntimeError>;
 
     /// Starts a created container; returns once its program has been executed.
     ///
@@ -295,7 +299,12 @@ pub trait Runtime: Send + Sync {
 
     /// Sends `signal` (SIGTERM by default; a name such as `SIGINT` or a number), waits up to `grace`, then kills.
     /// Returns once the container has exited. Succeeds if it has exited or is gone.
-    async fn stop_container(&self, id: &ContainerId, grace: Duration, signal: Option<&str>) -> Result<(), RuntimeError>;
+    async fn stop_container(
+        &self,
+        id: &ContainerId,
+        grace: Duration,
+        signal: Option<&str>,
+    ) -> Result<(), RuntimeError>;
 
     /// Kills a container if it runs and removes it. Succeeds if it is gone. Its log file stays.
     async fn remove_container(&self, id: &ContainerId) -> Result<(), RuntimeError>;
@@ -304,25 +313,45 @@ pub trait Runtime: Send + Sync {
     async fn container_status(&self, id: &ContainerId) -> Result<ContainerStatus, RuntimeError>;
 
     /// All containers, or those of one sandbox.
-    async fn list_containers(&self, sandbox: Option<&SandboxId>) -> Result<Vec<ContainerStatus>, RuntimeError>;
+    async fn list_containers(
+        &self,
+        sandbox: Option<&SandboxId>,
+    ) -> Result<Vec<ContainerStatus>, RuntimeError>;
 
     /// Changes the limits of a running container. `None` fields stay as they are.
-    async fn update_resources(&self, id: &ContainerId, resources: Resources) -> Result<(), RuntimeError>;
+    async fn update_resources(
+        &self,
+        id: &ContainerId,
+        resources: Resources,
+    ) -> Result<(), RuntimeError>;
 
     /// Runs a command in a container and collects its output.
     ///
     /// # Errors
     /// [`RuntimeError::ExecTimeout`] when `timeout` (zero: none) passes; the command is killed.
-    async fn exec_sync(&self, id: &ContainerId, argv: Vec<String>, timeout: Duration) -> Result<ExecOutput, RuntimeError>;
+    async fn exec_sync(
+        &self,
+        id: &ContainerId,
+        argv: Vec<String>,
+        timeout: Duration,
+    ) -> Result<ExecOutput, RuntimeError>;
 
     /// Runs a command in a container with its streams connected to the caller.
     async fn exec(&self, id: &ContainerId, request: ExecRequest) -> Result<Streams, RuntimeError>;
 
     /// Connects to the streams of a running container.
-    async fn attach(&self, id: &ContainerId, request: AttachRequest) -> Result<Streams, RuntimeError>;
+    async fn attach(
+        &self,
+        id: &ContainerId,
+        request: AttachRequest,
+    ) -> Result<Streams, RuntimeError>;
 
     /// Connects to a port on the loopback of a sandbox's network (IPv4, then IPv6).
-    async fn port_forward(&self, id: &SandboxId, port: u16) -> Result<Box<dyn Duplex>, RuntimeError>;
+    async fn port_forward(
+        &self,
+        id: &SandboxId,
+        port: u16,
+    ) -> Result<Box<dyn Duplex>, RuntimeError>;
 
     /// Makes a container's log go to its path anew, after somebody renamed the file.
     async fn reopen_log(&self, id: &ContainerId) -> Result<(), RuntimeError>;
@@ -345,14 +374,23 @@ pub fn signal_number(signal: &str) -> Option<i32> {
     let upper = signal.to_ascii_uppercase();
     let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
     // Real-time signals have no fixed names in nix; Pods write them as SIGRTMIN+n or SIGRTMAX-n.
-    let realtime = |base: i32, rest: &str| if rest.is_empty() { Some(base) } else { Some(base + rest.parse::<i32>().ok()?) };
+    let realtime = |base: i32, rest: &str| {
+        if rest.is_empty() {
+            Some(base)
+        } else {
+            Some(base + rest.parse::<i32>().ok()?)
+        }
+    };
     if let Some(rest) = bare.strip_prefix("RTMIN") {
         return realtime(34, rest).filter(|n| (34..=64).contains(n));
     }
     if let Some(rest) = bare.strip_prefix("RTMAX") {
         return realtime(64, rest).filter(|n| (34..=64).contains(n));
     }
-    format!("SIG{bare}").parse::<nix::sys::signal::Signal>().ok().map(|s| s as i32)
+    format!("SIG{bare}")
+        .parse::<nix::sys::signal::Signal>()
+        .ok()
+        .map(|s| s as i32)
 }
 
 #[cfg(test)]

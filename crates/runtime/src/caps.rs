@@ -117,7 +117,9 @@ impl CapSet {
     /// # Errors
     /// A name that is no capability.
     pub fn resolve(add: &[String], drop: &[String]) -> Result<CapSet, UnknownCap> {
-        let is_all = |name: &String| name.eq_ignore_ascii_case("ALL") || name.eq_ignore_ascii_case("CAP_ALL");
+        let is_all = |name: &String| {
+            name.eq_ignore_ascii_case("ALL") || name.eq_ignore_ascii_case("CAP_ALL")
+        };
         let mut set = default_set();
         if add.iter().any(is_all) {
             set = Self::all_known();
@@ -139,7 +141,11 @@ impl CapSet {
     pub(crate) fn held() -> CapSet {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let permitted = status.lines().find_map(|l| l.strip_prefix("CapPrm:"));
-        CapSet(permitted.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(u64::MAX))
+        CapSet(
+            permitted
+                .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+                .unwrap_or(u64::MAX),
+        )
     }
 
     /// What both sets have.
@@ -179,12 +185,20 @@ impl CapSet {
         let known = self.0 & (u64::MAX >> (63 - last_cap()));
         let half = |shift: u32| {
             let word = u32::try_from(known >> shift & 0xffff_ffff).unwrap_or_default();
-            Data { effective: word, permitted: word, inheritable: 0 }
+            Data {
+                effective: word,
+                permitted: word,
+                inheritable: 0,
+            }
         };
-        let header = Header { version: VERSION_3, pid: 0 };
+        let header = Header {
+            version: VERSION_3,
+            pid: 0,
+        };
         let data = [half(0), half(32)];
         // SAFETY: version 3 takes one header and two data structs, both repr(C) and alive during the call.
-        sys::check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) }).map(drop)
+        sys::check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) })
+            .map(drop)
     }
 }
 
@@ -217,10 +231,22 @@ mod tests {
         let default = default_set();
         for (add, drop, expected) in [
             (&[][..], &[][..], default),
-            (&["NET_ADMIN"], &["KILL"], default.with(Cap::NetAdmin).without(Cap::Kill)),
+            (
+                &["NET_ADMIN"],
+                &["KILL"],
+                default.with(Cap::NetAdmin).without(Cap::Kill),
+            ),
             (&["cap_sys_time"], &[], default.with(Cap::SysTime)),
-            (&["NET_BIND_SERVICE"], &["ALL"], CapSet::EMPTY.with(Cap::NetBindService)),
-            (&["ALL"], &["SYS_ADMIN"], CapSet::all_known().without(Cap::SysAdmin)),
+            (
+                &["NET_BIND_SERVICE"],
+                &["ALL"],
+                CapSet::EMPTY.with(Cap::NetBindService),
+            ),
+            (
+                &["ALL"],
+                &["SYS_ADMIN"],
+                CapSet::all_known().without(Cap::SysAdmin),
+            ),
             (&["ALL"], &["all"], CapSet::EMPTY),
         ] {
             assert_eq!(resolve(add, drop), Ok(expected), "{add:?} {drop:?}");

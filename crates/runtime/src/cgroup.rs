@@ -84,7 +84,10 @@ impl Cgroups {
         let path = Path::new("/proc/self/mountinfo");
         let text = fs::read_to_string(path).map_err(fail("read", path))?;
         let layout = layout(&text).ok_or(CgroupError::NotMounted)?;
-        Ok(Self { layout, base: base.trim_end_matches('/').to_owned() })
+        Ok(Self {
+            layout,
+            base: base.trim_end_matches('/').to_owned(),
+        })
     }
 
     /// 1 or 2.
@@ -104,7 +107,10 @@ impl Cgroups {
     pub(crate) fn directories(&self, path: &str) -> Vec<(String, PathBuf)> {
         let at = |mount: &Path| PathBuf::from(format!("{}{}{path}", mount.display(), self.base));
         match &self.layout {
-            Layout::V1(mounts) => mounts.iter().map(|(name, mount)| (name.clone(), at(mount))).collect(),
+            Layout::V1(mounts) => mounts
+                .iter()
+                .map(|(name, mount)| (name.clone(), at(mount)))
+                .collect(),
             Layout::V2(mount) => vec![(String::new(), at(mount))],
         }
     }
@@ -148,7 +154,9 @@ impl Cgroups {
             Layout::V2(_) => v2::plan(resources),
         };
         for setting in plan {
-            let file = self.directory(&setting.controller, path)?.join(&setting.file);
+            let file = self
+                .directory(&setting.controller, path)?
+                .join(&setting.file);
             match fs::write(&file, &setting.value) {
                 Err(e) if setting.optional && e.kind() == io::ErrorKind::NotFound => {}
                 result => result.map_err(fail("write", &file))?,
@@ -162,13 +170,18 @@ impl Cgroups {
         let dir = self.directory("devices", path)?;
         match self.layout {
             Layout::V1(_) => v1::restrict_devices(&dir, rules),
-            Layout::V2(_) => devices::attach(&dir, rules).map_err(fail("attach device filter to", &dir)),
+            Layout::V2(_) => {
+                devices::attach(&dir, rules).map_err(fail("attach device filter to", &dir))
+            }
         }
     }
 
     /// The files a process writes `0` to in order to join the group.
     pub(crate) fn join_files(&self, path: &str) -> Vec<PathBuf> {
-        self.directories(path).into_iter().map(|(_, dir)| dir.join("cgroup.procs")).collect()
+        self.directories(path)
+            .into_iter()
+            .map(|(_, dir)| dir.join("cgroup.procs"))
+            .collect()
     }
 
     /// Processes in the group and below.
@@ -225,10 +238,12 @@ impl Cgroups {
 
     /// Removes a group only if it has neither tasks nor children.
     pub fn remove_if_empty(&self, path: &str) -> bool {
-        self.directories(path).iter().all(|(_, dir)| match fs::remove_dir(dir) {
-            Ok(()) => true,
-            Err(e) => e.kind() == io::ErrorKind::NotFound,
-        })
+        self.directories(path)
+            .iter()
+            .all(|(_, dir)| match fs::remove_dir(dir) {
+                Ok(()) => true,
+                Err(e) => e.kind() == io::ErrorKind::NotFound,
+            })
     }
 
     /// Resource use of a group.
@@ -266,7 +281,9 @@ impl Cgroups {
         let dir = self.directory("memory", path).ok()?;
         match self.layout {
             Layout::V1(_) => v1::watch_oom(&dir).ok(),
-            Layout::V2(_) => sys::watch_modify(&dir.join("memory.events")).ok().map(|fd| OomWatch { fd, _keep: None }),
+            Layout::V2(_) => sys::watch_modify(&dir.join("memory.events"))
+                .ok()
+                .map(|fd| OomWatch { fd, _keep: None }),
         }
     }
 }
@@ -292,7 +309,12 @@ struct Setting {
 
 impl Setting {
     fn new(controller: &str, file: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { controller: controller.to_owned(), file: file.into(), value: value.into(), optional: false }
+        Self {
+            controller: controller.to_owned(),
+            file: file.into(),
+            value: value.into(),
+            optional: false,
+        }
     }
 
     fn optional(mut self) -> Self {
@@ -305,30 +327,55 @@ impl Setting {
 ///
 /// A host with v1 controllers and a `unified` mount beside them is v1: the controllers are what counts.
 fn layout(mountinfo: &str) -> Option<Layout> {
-    const CONTROLLERS: &[&str] =
-        &["blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory", "net_cls", "net_prio", "perf_event", "pids"];
+    const CONTROLLERS: &[&str] = &[
+        "blkio",
+        "cpu",
+        "cpuacct",
+        "cpuset",
+        "devices",
+        "freezer",
+        "hugetlb",
+        "memory",
+        "net_cls",
+        "net_prio",
+        "perf_event",
+        "pids",
+    ];
     let (mut v1, mut v2) = (BTreeMap::new(), None);
     for line in mountinfo.lines() {
-        let Some((left, right)) = line.split_once(" - ") else { continue };
+        let Some((left, right)) = line.split_once(" - ") else {
+            continue;
+        };
         let left: Vec<&str> = left.split(' ').collect();
         let right: Vec<&str> = right.split(' ').collect();
-        let (Some(mount), [kind, _, options, ..]) = (left.get(4), right.as_slice()) else { continue };
+        let (Some(mount), [kind, _, options, ..]) = (left.get(4), right.as_slice()) else {
+            continue;
+        };
         match *kind {
             "cgroup2" if v2.is_none() => v2 = Some(PathBuf::from(mount)),
             "cgroup" => {
                 for controller in options.split(',').filter(|o| CONTROLLERS.contains(o)) {
-                    v1.entry(controller.to_owned()).or_insert_with(|| PathBuf::from(mount));
+                    v1.entry(controller.to_owned())
+                        .or_insert_with(|| PathBuf::from(mount));
                 }
             }
             _ => {}
         }
     }
-    if v1.contains_key("memory") || v1.contains_key("cpu") { Some(Layout::V1(v1)) } else { v2.map(Layout::V2) }
+    if v1.contains_key("memory") || v1.contains_key("cpu") {
+        Some(Layout::V1(v1))
+    } else {
+        v2.map(Layout::V2)
+    }
 }
 
 fn collect_pids(dir: &Path, depth: u32, pids: &mut Vec<i32>) {
     if let Ok(text) = fs::read_to_string(dir.join("cgroup.procs")) {
-        pids.extend(text.lines().filter_map(|l| l.parse::<i32>().ok()).filter(|p| *p > 0));
+        pids.extend(
+            text.lines()
+                .filter_map(|l| l.parse::<i32>().ok())
+                .filter(|p| *p > 0),
+        );
     }
     if depth > 0 {
         for child in children(dir) {
@@ -339,7 +386,10 @@ fn collect_pids(dir: &Path, depth: u32, pids: &mut Vec<i32>) {
 
 fn children(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect()
+    entries
+        .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()))
+        .map(|e| e.path())
+        .collect()
 }
 
 fn remove_tree(dir: &Path, depth: u32) -> Result<()> {
@@ -356,7 +406,13 @@ fn remove_tree(dir: &Path, depth: u32) -> Result<()> {
 
 /// The value after `key ` in a flat-keyed file.
 fn field(text: &str, key: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+    text.lines().find_map(|line| {
+        line.strip_prefix(key)?
+            .strip_prefix(' ')?
+            .trim()
+            .parse()
+            .ok()
+    })
 }
 
 /// Waits in the kernel; for code without a runtime whose kernel interface offers no event to wait for.
@@ -376,10 +432,16 @@ mod tests {
                       35 31 0:32 / /sys/fs/cgroup/memory rw shared:3 - cgroup cgroup rw,memory\n\
                       40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
                       41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
-        let Some(Layout::V1(mounts)) = layout(hybrid) else { panic!("v1 expected") };
-        assert_eq!(mounts.keys().collect::<Vec<_>>(), ["cpu", "cpuacct", "memory"]);
+        let Some(Layout::V1(mounts)) = layout(hybrid) else {
+            panic!("v1 expected")
+        };
+        assert_eq!(
+            mounts.keys().collect::<Vec<_>>(),
+            ["cpu", "cpuacct", "memory"]
+        );
         assert_eq!(mounts["cpuacct"], Path::new("/sys/fs/cgroup/cpu,cpuacct"));
-        let unified = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+        let unified =
+            "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
         assert!(matches!(layout(unified), Some(Layout::V2(m)) if m == Path::new("/sys/fs/cgroup")));
         assert!(layout("22 27 0:21 / /proc rw - proc proc rw\n").is_none());
     }

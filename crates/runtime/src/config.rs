@@ -168,7 +168,10 @@ pub struct LogRotation {
 impl Default for LogRotation {
     /// The kubelet's defaults: 10 MiB, five files.
     fn default() -> Self {
-        Self { max_size_bytes: 10 << 20, max_files: 5 }
+        Self {
+            max_size_bytes: 10 << 20,
+            max_files: 5,
+        }
     }
 }
 
@@ -292,8 +295,13 @@ pub const DEFAULT_MASKED_PATHS: &[&str] = &[
 ];
 
 /// What containerd makes read-only in a container that is not privileged.
-pub const DEFAULT_READONLY_PATHS: &[&str] =
-    &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+pub const DEFAULT_READONLY_PATHS: &[&str] = &[
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
 
 impl ContainerConfig {
     /// Checks what can be checked without touching the system.
@@ -324,7 +332,10 @@ impl ContainerConfig {
             }
         }
         if !(-1000..=1000).contains(&self.oom_score_adj) {
-            return Err(("oom_score_adj", format!("{} is not within -1000..=1000", self.oom_score_adj)));
+            return Err((
+                "oom_score_adj",
+                format!("{} is not within -1000..=1000", self.oom_score_adj),
+            ));
         }
         crate::caps::CapSet::resolve(&self.capabilities_add, &self.capabilities_drop)
             .map_err(|e| ("capabilities", e.to_string()))?;
@@ -338,20 +349,34 @@ impl SandboxConfig {
     /// # Errors
     /// The field and what is wrong with it.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
-        let clean = |p: &str| p.starts_with('/') && p.len() > 1 && p[1..].split('/').all(|c| !matches!(c, "" | "." | ".."));
+        let clean = |p: &str| {
+            p.starts_with('/')
+                && p.len() > 1
+                && p[1..].split('/').all(|c| !matches!(c, "" | "." | ".."))
+        };
         if !clean(&self.cgroup_parent) {
-            return Err(("cgroup_parent", format!("{:?} is not a clean absolute path", self.cgroup_parent)));
+            return Err((
+                "cgroup_parent",
+                format!("{:?} is not a clean absolute path", self.cgroup_parent),
+            ));
         }
         if self.hostname.len() > 64 {
             return Err(("hostname", "longer than 64 bytes".to_owned()));
         }
         for name in self.sysctls.keys() {
-            if name.is_empty() || name.contains("..") || name.starts_with(['.', '/']) || name.contains('\0') {
+            if name.is_empty()
+                || name.contains("..")
+                || name.starts_with(['.', '/'])
+                || name.contains('\0')
+            {
                 return Err(("sysctls", format!("invalid name {name:?}")));
             }
         }
         if self.share_process_namespace && self.host_pid {
-            return Err(("share_process_namespace", "cannot be combined with host_pid".to_owned()));
+            return Err((
+                "share_process_namespace",
+                "cannot be combined with host_pid".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -363,7 +388,10 @@ mod tests {
 
     #[test]
     fn bad_containers_are_refused_with_the_field_named() {
-        let good = ContainerConfig { argv: vec!["/bin/true".into()], ..ContainerConfig::default() };
+        let good = ContainerConfig {
+            argv: vec!["/bin/true".into()],
+            ..ContainerConfig::default()
+        };
         assert_eq!(good.validate(), Ok(()));
         type Spoil = fn(&mut ContainerConfig);
         let rows: [(&str, Spoil); 7] = [
@@ -391,13 +419,26 @@ mod tests {
 
     #[test]
     fn bad_sandboxes_are_refused_with_the_field_named() {
-        let good = SandboxConfig { cgroup_parent: "/kubepods/pod1".into(), ..SandboxConfig::default() };
+        let good = SandboxConfig {
+            cgroup_parent: "/kubepods/pod1".into(),
+            ..SandboxConfig::default()
+        };
         assert_eq!(good.validate(), Ok(()));
         for parent in ["", "/", "kubepods", "/a/../b", "/a//b", "/a/"] {
-            let bad = SandboxConfig { cgroup_parent: parent.into(), ..good.clone() };
-            assert_eq!(bad.validate().map_err(|e| e.0), Err("cgroup_parent"), "{parent}");
+            let bad = SandboxConfig {
+                cgroup_parent: parent.into(),
+                ..good.clone()
+            };
+            assert_eq!(
+                bad.validate().map_err(|e| e.0),
+                Err("cgroup_parent"),
+                "{parent}"
+            );
         }
-        let bad = SandboxConfig { sysctls: [("net/../x".to_owned(), "1".to_owned())].into(), ..good };
+        let bad = SandboxConfig {
+            sysctls: [("net/../x".to_owned(), "1".to_owned())].into(),
+            ..good
+        };
         assert_eq!(bad.validate().map_err(|e| e.0), Err("sysctls"));
     }
 }

@@ -4,32 +4,33 @@
 //! changed by what a shim said or by the discovery of its death, newer revisions over older ones; one process
 //! uses a state directory at a time; dropping the runtime leaves every container running.
 
+mod launch;
 mod link;
 mod operations;
 mod purge;
+mod sessions;
 mod streams;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast;
 
 use crate::api::{
-    ContainerId, ContainerState, ContainerStatus, EVENT_QUEUE, RuntimeEvent, SandboxId, SandboxState, SandboxStatus,
+    ContainerId, ContainerState, ContainerStatus, EVENT_QUEUE, RuntimeEvent, SandboxId,
+    SandboxState, SandboxStatus,
 };
 use crate::cgroup::Cgroups;
 use crate::config::SandboxConfig;
 use crate::error::RuntimeError;
-use crate::shim::proto::{Event, Reply, Request, Snapshot};
-use crate::shim::{ARGUMENT, READY, SANDBOX_FILE, STATE_FILE, SandboxFile};
+use crate::shim::proto::{Event, Reply, Snapshot};
+use crate::shim::{SANDBOX_FILE, STATE_FILE, SandboxFile};
 use crate::sys;
+use launch::{initial_status, launch, lock, new_id, subscribe, write_private};
 use link::Link;
 pub use purge::{Purged, purge};
 
@@ -37,8 +38,6 @@ pub use purge::{Purged, purge};
 const SANDBOXES: &str = "sandboxes";
 /// Held by the process that uses the state directory.
 const LOCK_FILE: &str = "lock";
-/// How long a shim may take to set its sandbox up.
-const SHIM_START: Duration = Duration::from_secs(30);
 /// How long a shim may take to answer anything that does not wait for a container.
 const CALL: Duration = Duration::from_secs(60);
 /// Exit code of a container that died with its shim.
@@ -83,33 +82,10 @@ struct Entry {
 /// An error with its causes, in one line.
 fn describe(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |e| e.source());
-    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
-}
-
-/// Takes the lock of a state directory; released when the file closes, however the process ends.
-fn lock(state_dir: &Path) -> Result<fs::File, RuntimeError> {
-    let path = state_dir.join(LOCK_FILE);
-    let mut file = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(RuntimeError::io("open", &path))?;
-    // SAFETY: flock on a descriptor we hold.
-    if let Err(error) = sys::check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }.into()) {
-        if error.kind() != io::ErrorKind::WouldBlock {
-            return Err(RuntimeError::io("lock", path)(error));
-        }
-        let mut pid = String::new();
-        // Only for the message.
-        let _ = (&file).take(32).read_to_string(&mut pid);
-        return Err(RuntimeError::InUse { path: state_dir.to_owned(), pid: pid.trim().to_owned() });
-    }
-    let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    written.map_err(RuntimeError::io("write", &path))?;
-    Ok(file)
+    std::iter::once(error.to_string())
+        .chain(causes.map(ToString::to_string))
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 impl EmbeddedRuntime {
@@ -118,7 +94,11 @@ impl EmbeddedRuntime {
     /// # Errors
     /// As there.
     pub async fn open(state_dir: &Path) -> Result<Self, RuntimeError> {
-        Self::open_with(Options { state_dir: state_dir.to_owned(), ..Options::default() }).await
+        Self::open_with(Options {
+            state_dir: state_dir.to_owned(),
+            ..Options::default()
+        })
+        .await
     }
 
     /// Opens a state directory and takes up the sandboxes in it. Containers that ended meanwhile are reported as exited,
@@ -130,15 +110,29 @@ impl EmbeddedRuntime {
     pub async fn open_with(options: Options) -> Result<Self, RuntimeError> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
-        builder.create(&options.state_dir).map_err(RuntimeError::io("create", &options.state_dir))?;
-        let state_dir = fs::canonicalize(&options.state_dir).map_err(RuntimeError::io("resolve", &options.state_dir))?;
+        builder
+            .create(&options.state_dir)
+            .map_err(RuntimeError::io("create", &options.state_dir))?;
+        let state_dir = fs::canonicalize(&options.state_dir)
+            .map_err(RuntimeError::io("resolve", &options.state_dir))?;
         let lock = lock(&state_dir)?;
         let sandboxes_dir = state_dir.join(SANDBOXES);
-        builder.create(&sandboxes_dir).map_err(RuntimeError::io("create", &sandboxes_dir))?;
-        let cgroups = Cgroups::detect(&options.cgroup_base).map_err(|e| RuntimeError::Failed(describe(&e)))?;
+        builder
+            .create(&sandboxes_dir)
+            .map_err(RuntimeError::io("create", &sandboxes_dir))?;
+        let cgroups = Cgroups::detect(&options.cgroup_base)
+            .map_err(|e| RuntimeError::Failed(describe(&e)))?;
         let (events, _) = broadcast::channel(EVENT_QUEUE);
-        let inner = Inner { sandboxes_dir, cgroups, table: Mutex::default(), events, _lock: lock };
-        let runtime = Self { inner: Arc::new(inner) };
+        let inner = Inner {
+            sandboxes_dir,
+            cgroups,
+            table: Mutex::default(),
+            events,
+            _lock: lock,
+        };
+        let runtime = Self {
+            inner: Arc::new(inner),
+        };
         let entries = fs::read_dir(&runtime.inner.sandboxes_dir)
             .map_err(RuntimeError::io("list", &runtime.inner.sandboxes_dir))?;
         for entry in entries.flatten() {
@@ -154,7 +148,10 @@ impl EmbeddedRuntime {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         // Every change to the table is whole before anything can panic.
-        self.inner.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .table
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes up a sandbox found in the state directory.
@@ -167,8 +164,13 @@ impl EmbeddedRuntime {
             tracing::warn!(dir = %dir.display(), "removing an unfinished sandbox");
             return blocking(dir, |dir| purge::remove_sandbox(dir, false)).await;
         };
-        let known = fs::read(dir.join(STATE_FILE)).ok().and_then(|b| serde_json::from_slice::<Snapshot>(&b).ok());
-        let snapshot = known.unwrap_or_else(|| Snapshot { sandbox: initial_status(&file), containers: Vec::new() });
+        let known = fs::read(dir.join(STATE_FILE))
+            .ok()
+            .and_then(|b| serde_json::from_slice::<Snapshot>(&b).ok());
+        let snapshot = known.unwrap_or_else(|| Snapshot {
+            sandbox: initial_status(&file),
+            containers: Vec::new(),
+        });
         let id = snapshot.sandbox.id.clone();
         self.insert(dir, snapshot);
         self.shim_died(&id).await;
@@ -194,7 +196,12 @@ impl EmbeddedRuntime {
                     Err(_) => {
                         let Some(inner) = weak.upgrade() else { return };
                         let runtime = EmbeddedRuntime { inner };
-                        if runtime.table().sandboxes.get(&id).is_none_or(|e| e.removing) {
+                        if runtime
+                            .table()
+                            .sandboxes
+                            .get(&id)
+                            .is_none_or(|e| e.removing)
+                        {
                             return;
                         }
                         // A listener that fell behind is cut off; a dead shim cannot be reached again.
@@ -212,8 +219,17 @@ impl EmbeddedRuntime {
     fn insert(&self, dir: &Path, snapshot: Snapshot) {
         let mut table = self.table();
         let id = snapshot.sandbox.id.clone();
-        table.sandboxes.insert(id, Entry { status: snapshot.sandbox, dir: dir.to_owned(), removing: false });
-        table.containers.extend(snapshot.containers.into_iter().map(|c| (c.id.clone(), c)));
+        table.sandboxes.insert(
+            id,
+            Entry {
+                status: snapshot.sandbox,
+                dir: dir.to_owned(),
+                removing: false,
+            },
+        );
+        table
+            .containers
+            .extend(snapshot.containers.into_iter().map(|c| (c.id.clone(), c)));
     }
 
     /// Makes up for events that were missed.
@@ -221,7 +237,9 @@ impl EmbeddedRuntime {
         let id = snapshot.sandbox.id.clone();
         {
             let mut table = self.table();
-            table.containers.retain(|_, c| c.sandbox != id || snapshot.containers.iter().any(|s| s.id == c.id));
+            table
+                .containers
+                .retain(|_, c| c.sandbox != id || snapshot.containers.iter().any(|s| s.id == c.id));
         }
         for status in &snapshot.containers {
             match status.state {
@@ -255,7 +273,9 @@ impl EmbeddedRuntime {
             }
         };
         // Nobody listening is fine: an event is a hint.
-        let _ = event.map(|e| self.inner.events.send(e));
+        if let Some(event) = event {
+            let _ = self.inner.events.send(event);
+        }
     }
 
     /// Keeps a status if it is news from a sandbox we know; returns it then.
@@ -277,15 +297,27 @@ impl EmbeddedRuntime {
 
     /// Cleans up after a shim that is gone: its containers cannot run without it.
     async fn shim_died(&self, id: &SandboxId) {
-        let Some(dir) = self.table().sandboxes.get(id).map(|e| e.dir.clone()) else { return };
+        let Some(dir) = self.table().sandboxes.get(id).map(|e| e.dir.clone()) else {
+            return;
+        };
         tracing::warn!(sandbox = %id, "shim died; ending its containers");
-        let groups: Vec<String> =
-            self.table().containers.values().filter(|c| c.sandbox == *id).map(|c| c.cgroup.clone()).collect();
+        let groups: Vec<String> = self
+            .table()
+            .containers
+            .values()
+            .filter(|c| c.sandbox == *id)
+            .map(|c| c.cgroup.clone())
+            .collect();
         let cgroups = self.inner.cgroups.clone();
         let ended = blocking(&dir, move |dir| {
             purge::end_sandbox(dir)?;
-            let pause = purge::read_file(dir).map(|f| format!("{}/{}", f.config.cgroup_parent, f.id));
-            groups.iter().chain(&pause).try_for_each(|g| cgroups.remove(g)).map_err(|e| RuntimeError::Failed(describe(&e)))
+            let pause =
+                purge::read_file(dir).map(|f| format!("{}/{}", f.config.cgroup_parent, f.id));
+            groups
+                .iter()
+                .chain(&pause)
+                .try_for_each(|g| cgroups.remove(g))
+                .map_err(|e| RuntimeError::Failed(describe(&e)))
         });
         if let Err(error) = ended.await {
             tracing::warn!(sandbox = %id, error = %describe(&error), "cannot end what the shim left");
@@ -296,8 +328,13 @@ impl EmbeddedRuntime {
             if let Ok(bytes) = serde_json::to_vec(&snapshot) {
                 let _ = fs::write(dir.join(STATE_FILE), bytes);
             }
-            exited.into_iter().for_each(|status| drop(self.inner.events.send(RuntimeEvent::Exited(status))));
-            let _ = self.inner.events.send(RuntimeEvent::SandboxStopped(id.clone()));
+            exited
+                .into_iter()
+                .for_each(|status| drop(self.inner.events.send(RuntimeEvent::Exited(status))));
+            let _ = self
+                .inner
+                .events
+                .send(RuntimeEvent::SandboxStopped(id.clone()));
         }
     }
 
@@ -308,7 +345,11 @@ impl EmbeddedRuntime {
         entry.status.state = SandboxState::NotReady;
         let sandbox = entry.status.clone();
         let mut exited = Vec::new();
-        for status in table.containers.values_mut().filter(|c| c.sandbox == *id && c.state != ContainerState::Exited) {
+        for status in table
+            .containers
+            .values_mut()
+            .filter(|c| c.sandbox == *id && c.state != ContainerState::Exited)
+        {
             status.state = ContainerState::Exited;
             status.exit_code = LOST_EXIT_CODE;
             status.finished_at = sys::wall_nanos();
@@ -316,21 +357,46 @@ impl EmbeddedRuntime {
             status.revision += 1;
             exited.push(status.clone());
         }
-        let containers = table.containers.values().filter(|c| c.sandbox == *id).cloned().collect();
-        Some((Snapshot { sandbox, containers }, exited))
+        let containers = table
+            .containers
+            .values()
+            .filter(|c| c.sandbox == *id)
+            .cloned()
+            .collect();
+        Some((
+            Snapshot {
+                sandbox,
+                containers,
+            },
+            exited,
+        ))
     }
 
     /// Starts a shim for a new sandbox and waits until it serves.
     async fn start_shim(&self, config: SandboxConfig) -> Result<SandboxId, RuntimeError> {
         let id = SandboxId(new_id()?);
         let dir = self.inner.sandboxes_dir.join(&id.0);
-        fs::DirBuilder::new().mode(0o700).create(&dir).map_err(RuntimeError::io("create", &dir))?;
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&dir)
+            .map_err(RuntimeError::io("create", &dir))?;
         let cgroup_base = self.inner.cgroups.base().to_owned();
-        let file = SandboxFile { id: id.clone(), created_at: sys::wall_nanos(), cgroup_base, config };
+        let file = SandboxFile {
+            id: id.clone(),
+            created_at: sys::wall_nanos(),
+            cgroup_base,
+            config,
+        };
         let started = async {
-            write_private(&dir.join(SANDBOX_FILE), &serde_json::to_vec(&file).map_err(|e| RuntimeError::Failed(e.to_string()))?)?;
+            write_private(
+                &dir.join(SANDBOX_FILE),
+                &serde_json::to_vec(&file).map_err(|e| RuntimeError::Failed(e.to_string()))?,
+            )?;
             launch(&dir).await?;
-            subscribe(&dir).await.map_err(|source| RuntimeError::Shim { sandbox: id.0.clone(), source })
+            subscribe(&dir).await.map_err(|source| RuntimeError::Shim {
+                sandbox: id.0.clone(),
+                source,
+            })
         };
         match started.await {
             Ok((link, snapshot)) => {
@@ -351,78 +417,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Path) -> Result<T, RuntimeError> + Send + 'static,
 ) -> Result<T, RuntimeError> {
     let dir = dir.to_owned();
-    tokio::task::spawn_blocking(move || work(&dir)).await.map_err(|e| RuntimeError::Failed(e.to_string()))?
-}
-
-fn initial_status(file: &SandboxFile) -> SandboxStatus {
-    let config = &file.config;
-    SandboxStatus {
-        id: file.id.clone(),
-        name: config.name.clone(),
-        namespace: config.namespace.clone(),
-        uid: config.uid.clone(),
-        attempt: config.attempt,
-        state: SandboxState::NotReady,
-        created_at: file.created_at,
-        labels: config.labels.clone(),
-        annotations: config.annotations.clone(),
-        cgroup_parent: config.cgroup_parent.clone(),
-        network: config.network.clone(),
-    }
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), RuntimeError> {
-    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    opened.and_then(|mut file| file.write_all(bytes)).map_err(RuntimeError::io("write", path))
-}
-
-/// 64 hexadecimal digits that nobody had before.
-fn new_id() -> Result<String, RuntimeError> {
-    let mut bytes = [0; 32];
-    sys::random(&mut bytes).map_err(RuntimeError::io("read", "random numbers"))?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
-}
-
-/// Starts the shim process. It is reaped by a task of its own, or by init once this process is gone.
-async fn launch(dir: &Path) -> Result<(), RuntimeError> {
-    let log = dir.join("shim.log");
-    let errors = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&log);
-    let mut child = tokio::process::Command::new("/proc/self/exe")
-        .arg0("kogge-shim")
-        .arg(ARGUMENT)
-        .arg(dir)
-        .env_clear()
-        .current_dir("/")
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(errors.map_err(RuntimeError::io("open", &log))?)
-        .spawn()
-        .map_err(RuntimeError::io("start shim for", dir))?;
-    let stdout = child.stdout.take();
-    tokio::spawn(async move { drop(child.wait().await) });
-    let mut line = String::new();
-    if let Some(stdout) = stdout {
-        let mut reader = BufReader::new(stdout);
-        match tokio::time::timeout(SHIM_START, reader.read_line(&mut line)).await {
-            Ok(read) => drop(read.map_err(RuntimeError::io("read from shim of", dir))?),
-            Err(_) => return Err(RuntimeError::Failed(format!("shim was not ready after {SHIM_START:?}"))),
-        }
-    }
-    match line.trim() {
-        READY => Ok(()),
-        "" => Err(RuntimeError::Failed("shim ended while starting".to_owned())),
-        message => Err(RuntimeError::Failed(message.to_owned())),
-    }
-}
-
-/// Connects to a shim for its events; the first reply is everything it knows.
-async fn subscribe(dir: &Path) -> io::Result<(Link, Snapshot)> {
-    let connect = async {
-        let mut link = Link::open(dir, Request::Subscribe).await?;
-        match link.receive().await? {
-            (Reply::Snapshot(snapshot), _) => Ok((link, snapshot)),
-            (other, _) => Err(io::Error::other(format!("unexpected reply {other:?}"))),
-        }
-    };
-    tokio::time::timeout(CALL, connect).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
+    tokio::task::spawn_blocking(move || work(&dir))
+        .await
+        .map_err(|e| RuntimeError::Failed(e.to_string()))?
 }

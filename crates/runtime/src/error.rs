@@ -75,7 +75,10 @@ pub enum RuntimeError {
 }
 
 impl RuntimeError {
-    pub(crate) fn io(op: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> RuntimeError {
+    pub(crate) fn io(
+        op: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> RuntimeError {
         let path = path.into();
         move |source| RuntimeError::Io { op, path, source }
     }
@@ -105,15 +108,24 @@ pub(crate) enum WireErrorKind {
 
 impl WireError {
     pub(crate) fn new(kind: WireErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 }
 
 impl From<WireError> for RuntimeError {
     fn from(error: WireError) -> Self {
         match error.kind {
-            WireErrorKind::NotFound => RuntimeError::NotFound { kind: "container", id: error.message },
-            WireErrorKind::Invalid => RuntimeError::Invalid { field: "container", reason: error.message },
+            WireErrorKind::NotFound => RuntimeError::NotFound {
+                kind: "container",
+                id: error.message,
+            },
+            WireErrorKind::Invalid => RuntimeError::Invalid {
+                field: "container",
+                reason: error.message,
+            },
             WireErrorKind::State => RuntimeError::State(error.message),
             WireErrorKind::Exec => RuntimeError::Exec(error.message),
             WireErrorKind::Failed => RuntimeError::Failed(error.message),

@@ -94,7 +94,10 @@ fn finish(plan: &Plan<'_>, body: impl FnOnce() -> Result<std::convert::Infallibl
     sys::exit_now(START_FAILED)
 }
 
-fn start_container(plan: &Plan<'_>, parts: &SandboxParts<'_>) -> Result<std::convert::Infallible, Failure> {
+fn start_container(
+    plan: &Plan<'_>,
+    parts: &SandboxParts<'_>,
+) -> Result<std::convert::Infallible, Failure> {
     prepare(plan)?;
     rootfs::enter(plan, parts)?;
     if plan.tty {
@@ -107,9 +110,14 @@ fn start_container(plan: &Plan<'_>, parts: &SandboxParts<'_>) -> Result<std::con
 /// The part that must happen in the host's namespaces.
 fn prepare(plan: &Plan<'_>) -> Result<(), Failure> {
     sys::reset_signals();
-    nix::unistd::setsid().map_err(io::Error::from).or_else(during(|| "setsid".to_owned()))?;
-    std::fs::write("/proc/self/oom_score_adj", plan.config.oom_score_adj.to_string())
-        .or_else(during(|| "set oom_score_adj".to_owned()))?;
+    nix::unistd::setsid()
+        .map_err(io::Error::from)
+        .or_else(during(|| "setsid".to_owned()))?;
+    std::fs::write(
+        "/proc/self/oom_score_adj",
+        plan.config.oom_score_adj.to_string(),
+    )
+    .or_else(during(|| "set oom_score_adj".to_owned()))?;
     for file in plan.cgroups.join_files(plan.cgroup) {
         std::fs::write(&file, "0").or_else(during(|| format!("join {}", file.display())))?;
     }
@@ -124,12 +132,17 @@ fn prepare(plan: &Plan<'_>) -> Result<(), Failure> {
             let source = match fd {
                 Some(fd) => fd.as_raw_fd(),
                 None => {
-                    null = std::fs::File::options().read(true).write(true).open("/dev/null")
+                    null = std::fs::File::options()
+                        .read(true)
+                        .write(true)
+                        .open("/dev/null")
                         .or_else(during(|| "open /dev/null".to_owned()))?;
                     null.as_raw_fd()
                 }
             };
-            nix::unistd::dup2(source, target).map_err(io::Error::from).or_else(during(|| "set up stdio".to_owned()))?;
+            nix::unistd::dup2(source, target)
+                .map_err(io::Error::from)
+                .or_else(during(|| "set up stdio".to_owned()))?;
         }
     }
     Ok(())

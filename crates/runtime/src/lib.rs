@@ -32,14 +32,15 @@ mod sys;
 use std::ffi::OsString;
 
 pub use api::{
-    AttachRequest, ContainerId, ContainerState, ContainerStatus, Duplex, EVENT_QUEUE, EXEC_SYNC_OUTPUT_LIMIT_BYTES,
-    ExecOutput, ExecRequest, Reader, Resize, Runtime, RuntimeEvent, RuntimeStatus, SandboxId, SandboxState,
-    SandboxStatus, Stats, Streams, Version, Writer, signal_number,
+    AttachRequest, ContainerId, ContainerState, ContainerStatus, Duplex, EVENT_QUEUE,
+    EXEC_SYNC_OUTPUT_LIMIT_BYTES, ExecOutput, ExecRequest, Reader, Resize, Runtime, RuntimeEvent,
+    RuntimeStatus, SandboxId, SandboxState, SandboxStatus, Stats, Streams, Version, Writer,
+    signal_number,
 };
 pub use caps::{Cap, CapSet, UnknownCap, default_set as default_capabilities};
 pub use config::{
-    ContainerConfig, DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS, Device, LogRotation, Mount, Network, Propagation,
-    Resources, RootFs, SandboxConfig, SeccompProfile, User,
+    ContainerConfig, DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS, Device, LogRotation, Mount,
+    Network, Propagation, Resources, RootFs, SandboxConfig, SeccompProfile, User,
 };
 pub use embedded::{EmbeddedRuntime, Options, Purged, purge};
 pub use error::RuntimeError;
@@ -64,9 +65,18 @@ mod tests {
 
     #[test]
     fn dispatch_leaves_other_arguments_alone() {
-        for args in [&["kogge"][..], &["kogge", "up"], &["kogge", "--help", shim::ARGUMENT], &[]] {
+        for args in [
+            &["kogge"][..],
+            &["kogge", "up"],
+            &["kogge", "--help", shim::ARGUMENT],
+            &[],
+        ] {
             assert_eq!(dispatch(args.iter().map(OsString::from)), None, "{args:?}");
         }
-        assert_eq!(dispatch(["kogge", shim::ARGUMENT].map(OsString::from)), Some(2), "a shim needs a directory");
+        assert_eq!(
+            dispatch(["kogge", shim::ARGUMENT].map(OsString::from)),
+            Some(2),
+            "a shim needs a directory"
+        );
     }
 }

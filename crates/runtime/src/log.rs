@@ -109,7 +109,9 @@ impl LogWriter {
     pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8], now: i64) {
         let mut lines = std::mem::take(self.lines(stream));
         let stamp = timestamp(now);
-        lines.push(bytes, |text, full| self.record(stream, &stamp, text, full, now));
+        lines.push(bytes, |text, full| {
+            self.record(stream, &stamp, text, full, now)
+        });
         *self.lines(stream) = lines;
         self.flush();
     }
@@ -159,14 +161,23 @@ impl LogWriter {
 
     /// Moves the file aside, named by the time, and starts a new one.
     fn rotate(&mut self, now: i64) -> io::Result<()> {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut moved = self.path.with_file_name(format!("{name}.{}", rotation_suffix(now)));
+        let name = self
+            .path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let mut moved = self
+            .path
+            .with_file_name(format!("{name}.{}", rotation_suffix(now)));
         // Rotations within one nanosecond: the clock may be coarse.
         for bump in 1..1000 {
             if !moved.exists() {
                 break;
             }
-            moved = self.path.with_file_name(format!("{name}.{}", rotation_suffix(now + bump)));
+            moved = self
+                .path
+                .with_file_name(format!("{name}.{}", rotation_suffix(now + bump)));
         }
         fs::rename(&self.path, moved)?;
         self.reopen()?;
@@ -191,14 +202,21 @@ impl LogWriter {
 
 fn open(path: &Path) -> io::Result<(fs::File, u64)> {
     // 0640 as containerd: log collectors read through the group.
-    let file = fs::OpenOptions::new().create(true).append(true).mode(0o640).open(path)?;
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o640)
+        .open(path)?;
     let size = file.metadata()?.len();
     Ok((file, size))
 }
 
 /// (year, month, day, hour, minute, second, nanosecond) in UTC.
 fn civil(nanos: i64) -> (i64, i64, i64, i64, i64, i64, i64) {
-    let (seconds, nano) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
+    let (seconds, nano) = (
+        nanos.div_euclid(1_000_000_000),
+        nanos.rem_euclid(1_000_000_000),
+    );
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Proleptic Gregorian calendar, in eras of 400 years that begin on 1 March.
     let z = days + 719_468;
@@ -208,7 +226,15 @@ fn civil(nanos: i64) -> (i64, i64, i64, i64, i64, i64, i64) {
     let mp = (5 * doy + 2) / 153;
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
     let year = yoe + era * 400 + i64::from(month <= 2);
-    (year, month, doy - (153 * mp + 2) / 5 + 1, rest / 3600, rest / 60 % 60, rest % 60, nano)
+    (
+        year,
+        month,
+        doy - (153 * mp + 2) / 5 + 1,
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60,
+        nano,
+    )
 }
 
 /// RFC 3339 with nanoseconds, in UTC.
@@ -228,7 +254,14 @@ mod tests {
     use super::*;
 
     fn writer(dir: &Path, max_size_bytes: u64, max_files: u32) -> LogWriter {
-        LogWriter::open(&dir.join("0.log"), LogRotation { max_size_bytes, max_files }).unwrap()
+        LogWriter::open(
+            &dir.join("0.log"),
+            LogRotation {
+                max_size_bytes,
+                max_files,
+            },
+        )
+        .unwrap()
     }
 
     fn read(dir: &Path) -> String {
@@ -257,8 +290,17 @@ mod tests {
         log.finish(Stream::Stdout, 0);
         log.finish(Stream::Stderr, 0);
         let t = timestamp(0);
-        let expected = ["stdout F one", "stderr F err", "stdout F two", "stdout F ", "stdout F last"];
-        assert_eq!(read(dir.path()), expected.map(|l| format!("{t} {l}\n")).concat());
+        let expected = [
+            "stdout F one",
+            "stderr F err",
+            "stdout F two",
+            "stdout F ",
+            "stdout F last",
+        ];
+        assert_eq!(
+            read(dir.path()),
+            expected.map(|l| format!("{t} {l}\n")).concat()
+        );
     }
 
     #[test]
@@ -279,7 +321,15 @@ mod tests {
             })
             .collect();
         let full = MAX_LINE_BYTES;
-        assert_eq!(shape, [("F".into(), full), ("P".into(), full), ("P".into(), full), ("F".into(), 5)]);
+        assert_eq!(
+            shape,
+            [
+                ("F".into(), full),
+                ("P".into(), full),
+                ("P".into(), full),
+                ("F".into(), 5)
+            ]
+        );
     }
 
     #[test]
@@ -289,7 +339,10 @@ mod tests {
         for i in 0..200 {
             log.write(Stream::Stdout, format!("line {i:04}\n").as_bytes(), i);
         }
-        let mut files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().path()).collect();
+        let mut files: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
         files.sort();
         assert_eq!(files.len(), 3, "{files:?}");
         // The live file sorts first by name but is the newest.
@@ -298,10 +351,17 @@ mod tests {
         for file in &files {
             let text = fs::read_to_string(file).unwrap();
             assert!(text.len() <= 1000);
-            numbers.extend(text.lines().map(|l| l.rsplit(' ').next().unwrap().parse::<i64>().unwrap()));
+            numbers.extend(
+                text.lines()
+                    .map(|l| l.rsplit(' ').next().unwrap().parse::<i64>().unwrap()),
+            );
         }
         let first = numbers[0];
-        assert_eq!(numbers, (first..200).collect::<Vec<_>>(), "no line is lost between the kept files");
+        assert_eq!(
+            numbers,
+            (first..200).collect::<Vec<_>>(),
+            "no line is lost between the kept files"
+        );
     }
 
     #[test]
@@ -313,14 +373,21 @@ mod tests {
         log.reopen().unwrap();
         log.write(Stream::Stdout, b"new\n", 0);
         assert!(read(dir.path()).ends_with("new\n"));
-        assert!(fs::read_to_string(dir.path().join("moved")).unwrap().ends_with("old\n"));
+        assert!(
+            fs::read_to_string(dir.path().join("moved"))
+                .unwrap()
+                .ends_with("old\n")
+        );
     }
 
     #[test]
     fn a_full_disk_drops_records_and_goes_on() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = writer(dir.path(), 0, 5);
-        log.file = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        log.file = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
         log.write(Stream::Stdout, b"lost\n", 0);
         assert_eq!(log.dropped, 1);
         log.reopen().unwrap();

@@ -69,12 +69,25 @@ impl Filters {
             let len = u16::try_from(program.len()).map_err(io::Error::other)?;
             let mut instructions: Vec<libc::sock_filter> = program
                 .iter()
-                .map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k })
+                .map(|i| libc::sock_filter {
+                    code: i.code,
+                    jt: i.jt,
+                    jf: i.jf,
+                    k: i.k,
+                })
                 .collect();
-            let program = libc::sock_fprog { len, filter: instructions.as_mut_ptr() };
+            let program = libc::sock_fprog {
+                len,
+                filter: instructions.as_mut_ptr(),
+            };
             // SAFETY: `program` describes `instructions`, which outlives the call; the kernel copies both.
             let result = unsafe {
-                libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
+                libc::syscall(
+                    libc::SYS_seccomp,
+                    libc::SECCOMP_SET_MODE_FILTER,
+                    0,
+                    &raw const program,
+                )
             };
             if result != 0 {
                 return Err(io::Error::last_os_error());
@@ -90,11 +103,19 @@ impl Filters {
 }
 
 fn arch() -> TargetArch {
-    if cfg!(target_arch = "aarch64") { TargetArch::aarch64 } else { TargetArch::x86_64 }
+    if cfg!(target_arch = "aarch64") {
+        TargetArch::aarch64
+    } else {
+        TargetArch::x86_64
+    }
 }
 
 /// Compiles one filter: `matched` for calls that `rules` match, `otherwise` for the rest.
-fn compile(rules: Rules, matched: SeccompAction, otherwise: SeccompAction) -> Result<BpfProgram, SeccompError> {
+fn compile(
+    rules: Rules,
+    matched: SeccompAction,
+    otherwise: SeccompAction,
+) -> Result<BpfProgram, SeccompError> {
     SeccompFilter::new(rules, otherwise, matched, arch())
         .and_then(BpfProgram::try_from)
         .map_err(|e| SeccompError::Compile(e.to_string()))
@@ -105,24 +126,49 @@ fn compile(rules: Rules, matched: SeccompAction, otherwise: SeccompAction) -> Re
 /// A libc probes new calls and falls back on ENOSYS only; EPERM would make it fail. Container runtimes
 /// therefore answer ENOSYS for what their profile has never heard of.
 fn unknown_calls(calls: &[i64]) -> BpfProgram {
-    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const JUMP_EQ: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    const JUMP_GE: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    let newest = syscalls::SYSCALLS.iter().filter_map(syscalls::native).max().unwrap_or(0);
+    // Opcodes of classic BPF: load an absolute word, compare it with a constant, return a constant.
+    const LOAD: u16 = 0x20;
+    const JUMP_EQ: u16 = 0x15;
+    const JUMP_GE: u16 = 0x35;
+    const RETURN: u16 = 0x06;
+    let newest = syscalls::SYSCALLS
+        .iter()
+        .filter_map(syscalls::native)
+        .max()
+        .unwrap_or(0);
     let enosys = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
     // Offset 0 of `struct seccomp_data` is the call's number. Foreign architectures are stopped by the main filter.
-    let mut program = vec![sock_filter { code: LOAD, jt: 0, jf: 0, k: 0 }];
+    let mut program = vec![sock_filter {
+        code: LOAD,
+        jt: 0,
+        jf: 0,
+        k: 0,
+    }];
     let mut stop = |code: u16, k: i64| {
         let k = u32::try_from(k).unwrap_or(u32::MAX);
-        program.push(sock_filter { code, jt: 0, jf: 1, k });
-        program.push(sock_filter { code: RETURN, jt: 0, jf: 0, k: enosys });
+        program.push(sock_filter {
+            code,
+            jt: 0,
+            jf: 1,
+            k,
+        });
+        program.push(sock_filter {
+            code: RETURN,
+            jt: 0,
+            jf: 0,
+            k: enosys,
+        });
     };
     stop(JUMP_GE, newest + 1);
     for call in calls {
         stop(JUMP_EQ, *call);
     }
-    program.push(sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW });
+    program.push(sock_filter {
+        code: RETURN,
+        jt: 0,
+        jf: 0,
+        k: libc::SECCOMP_RET_ALLOW,
+    });
     program
 }
 
@@ -133,7 +179,11 @@ mod tests {
 
     /// Runs a filter stack on one call as the kernel would, and returns the strictest verdict.
     pub(super) fn verdict(filters: &Filters, number: i64, args: [u64; 6]) -> u32 {
-        let audit = if cfg!(target_arch = "aarch64") { 0xC000_00B7u32 } else { 0xC000_003E };
+        let audit = if cfg!(target_arch = "aarch64") {
+            0xC000_00B7u32
+        } else {
+            0xC000_003E
+        };
         let mut data = Vec::new();
         data.extend(u32::try_from(number).unwrap().to_ne_bytes());
         data.extend(audit.to_ne_bytes());

@@ -7,8 +7,8 @@
 //! shim is the parent of every process it starts and alone reaps them, so their pids cannot be reused behind its
 //! back; what it reports as exited has its output in the log and no process left.
 
-mod container;
 mod conn;
+mod container;
 mod events;
 mod namespaces;
 mod ops;
@@ -90,7 +90,9 @@ struct Shim {
 
 /// Runs a shim to its end. `args` follow [`ARGUMENT`]: the directory, then maybe [`SEALED`].
 pub(crate) fn main(args: &[OsString]) -> i32 {
-    let Some(dir) = args.first().map(PathBuf::from) else { return 2 };
+    let Some(dir) = args.first().map(PathBuf::from) else {
+        return 2;
+    };
     // What the agent was started with and did not know of must not reach containers.
     // SAFETY: this is the beginning of `main`; nothing has been opened yet.
     unsafe { sys::close_all(false) };
@@ -126,16 +128,24 @@ fn exec_sealed(dir: &Path) -> io::Result<std::convert::Infallible> {
     let tree = sys::clone_tree(Path::new("/proc/self/exe"), false)?;
     sys::mount_setattr(tree.as_fd(), false, sys::MOUNT_ATTR_RDONLY, 0)?;
     let c = |bytes: &[u8]| CString::new(bytes).map_err(io::Error::other);
-    let args =
-        [c(b"kogge-shim")?, c(ARGUMENT.as_bytes())?, c(dir.as_os_str().as_bytes())?, c(SEALED.as_bytes())?];
+    let args = [
+        c(b"kogge-shim")?,
+        c(ARGUMENT.as_bytes())?,
+        c(dir.as_os_str().as_bytes())?,
+        c(SEALED.as_bytes())?,
+    ];
     Err(sys::execve_fd(tree.as_fd(), &args))
 }
 
 fn start(dir: &Path) -> Result<Shim, String> {
     let file = dir.join(SANDBOX_FILE);
     let bytes = fs::read(&file).map_err(|e| format!("read {}: {e}", file.display()))?;
-    let SandboxFile { id, created_at, cgroup_base, config } =
-        serde_json::from_slice(&bytes).map_err(|e| format!("parse {}: {e}", file.display()))?;
+    let SandboxFile {
+        id,
+        created_at,
+        cgroup_base,
+        config,
+    } = serde_json::from_slice(&bytes).map_err(|e| format!("parse {}: {e}", file.display()))?;
     let io = |what: &'static str| move |e: io::Error| format!("{what}: {e}");
     // Fails if it leads a session already, which is just as good.
     let _ = nix::unistd::setsid();
@@ -145,15 +155,20 @@ fn start(dir: &Path) -> Result<Shim, String> {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o027));
     let signals = sys::child_signal_fd().map_err(io("watch children"))?;
     let cgroups = Cgroups::detect(&cgroup_base).map_err(|e| spawn::describe(&e))?;
-    cgroups.create(&config.cgroup_parent, &config.resources).map_err(|e| spawn::describe(&e))?;
+    cgroups
+        .create(&config.cgroup_parent, &config.resources)
+        .map_err(|e| spawn::describe(&e))?;
     let pause_group = format!("{}/{id}", config.cgroup_parent);
     let namespaces = namespaces::enter(&config, dir, &cgroups, &pause_group)?;
     // Joining namespaces moved this process to their root; its socket's full name may be too long to bind.
     std::env::set_current_dir(dir).map_err(io("chdir"))?;
     if let Some(text) = &config.resolv_conf {
         fs::write("resolv.conf", text).map_err(io("write resolv.conf"))?;
-        fs::set_permissions("resolv.conf", std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .map_err(io("write resolv.conf"))?;
+        fs::set_permissions(
+            "resolv.conf",
+            std::os::unix::fs::PermissionsExt::from_mode(0o644),
+        )
+        .map_err(io("write resolv.conf"))?;
     }
     let listener = UnixListener::bind(SOCKET).map_err(io("bind socket"))?;
     listener.set_nonblocking(true).map_err(io("bind socket"))?;

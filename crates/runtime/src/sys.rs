@@ -3,41 +3,25 @@
 //! Reads and writes nothing of its own. Invariant: this is the only file where a raw system call
 //! number appears, apart from the seccomp tables; every descriptor it returns is close-on-exec.
 
+mod children;
+mod mounts;
+
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-// The new mount API's constants; stable kernel ABI that libc does not carry for every target.
-pub(crate) const OPEN_TREE_CLONE: u32 = 1;
-const OPEN_TREE_CLOEXEC: u32 = 0o2_000_000;
-const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x4;
-const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
-pub(crate) const MOUNT_ATTR_RDONLY: u64 = 0x1;
-pub(crate) const MOUNT_ATTR_NOSUID: u64 = 0x2;
-pub(crate) const MOUNT_ATTR_NODEV: u64 = 0x4;
-pub(crate) const MOUNT_ATTR_NOEXEC: u64 = 0x8;
-
-#[repr(C)]
-#[derive(Default)]
-struct MountAttr {
-    attr_set: u64,
-    attr_clr: u64,
-    propagation: u64,
-    userns_fd: u64,
-}
-
-#[repr(C)]
-struct OpenHow {
-    flags: u64,
-    mode: u64,
-    resolve: u64,
-}
+pub(crate) use children::*;
+pub(crate) use mounts::*;
 
 /// Turns a libc-style result into an `io::Result`.
 pub(crate) fn check(result: libc::c_long) -> io::Result<libc::c_long> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
 }
 
 fn own(result: libc::c_long) -> io::Result<OwnedFd> {
@@ -48,7 +32,8 @@ fn own(result: libc::c_long) -> io::Result<OwnedFd> {
 
 /// A path as a C string; fails on an embedded NUL.
 pub(crate) fn cstr(path: &Path) -> io::Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))
 }
 
 /// `fork(2)`. Only for the shim and its children, which have a single thread.
@@ -100,116 +85,6 @@ pub(crate) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     own(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
 }
 
-/// `open_tree(2)` with a detached copy of the mounts at `path` below `dir`.
-pub(crate) fn clone_tree(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
-    let path = cstr(path)?;
-    let mut flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
-    if recursive {
-        flags |= 0x8000; // AT_RECURSIVE
-    }
-    // SAFETY: `path` is a NUL-terminated string that outlives the call.
-    own(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })
-}
-
-/// `move_mount(2)`: attaches the detached mount `from` at the place `to` names.
-pub(crate) fn move_mount(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
-    let empty = c"";
-    // SAFETY: both strings are static and NUL-terminated, both descriptors are held by the caller.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_move_mount,
-            from.as_raw_fd(),
-            empty.as_ptr(),
-            to.as_raw_fd(),
-            empty.as_ptr(),
-            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH,
-        )
-    })
-    .map(drop)
-}
-
-/// `mount_setattr(2)` on the mount that `fd` refers to.
-pub(crate) fn mount_setattr(fd: BorrowedFd<'_>, recursive: bool, set: u64, propagation: u64) -> io::Result<()> {
-    let attr = MountAttr { attr_set: set, propagation, ..MountAttr::default() };
-    let mut flags = libc::AT_EMPTY_PATH;
-    if recursive {
-        flags |= 0x8000; // AT_RECURSIVE
-    }
-    // SAFETY: `attr` has the kernel's layout (repr(C), version 0) and its size is passed along.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            fd.as_raw_fd(),
-            c"".as_ptr(),
-            flags,
-            &raw const attr,
-            size_of::<MountAttr>(),
-        )
-    })
-    .map(drop)
-}
-
-/// `openat2(2)` resolving `path` as if `root` were `/`: no link can lead out of it.
-pub(crate) fn open_in_root(root: BorrowedFd<'_>, path: &Path, flags: libc::c_int) -> io::Result<OwnedFd> {
-    const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
-    const RESOLVE_IN_ROOT: u64 = 0x10;
-    let path = cstr(path)?;
-    let flags = u64::try_from(flags | libc::O_CLOEXEC).map_err(io::Error::other)?;
-    let how = OpenHow { flags, mode: 0, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-    // SAFETY: `path` and `how` outlive the call; `how` has the kernel's layout and its size is passed.
-    own(unsafe {
-        libc::syscall(
-            libc::SYS_openat2,
-            root.as_raw_fd(),
-            path.as_ptr(),
-            &raw const how,
-            size_of::<OpenHow>(),
-        )
-    })
-}
-
-/// `mount(2)` onto the place a descriptor names.
-pub(crate) fn mount_at(
-    source: &str,
-    target: BorrowedFd<'_>,
-    fstype: &str,
-    flags: libc::c_ulong,
-    data: &str,
-) -> io::Result<()> {
-    let path = format!("/proc/self/fd/{}", target.as_raw_fd());
-    mount(source, Path::new(&path), fstype, flags, data)
-}
-
-/// `mount(2)`.
-pub(crate) fn mount(source: &str, target: &Path, fstype: &str, flags: libc::c_ulong, data: &str) -> io::Result<()> {
-    let nul = |_| io::Error::from(io::ErrorKind::InvalidInput);
-    let (source, fstype, data) =
-        (CString::new(source).map_err(nul)?, CString::new(fstype).map_err(nul)?, CString::new(data).map_err(nul)?);
-    let target = cstr(target)?;
-    // SAFETY: all strings are NUL-terminated and outlive the call.
-    check(unsafe {
-        libc::mount(source.as_ptr(), target.as_ptr(), fstype.as_ptr(), flags, data.as_ptr().cast::<libc::c_void>())
-    }
-    .into())
-    .map(drop)
-}
-
-/// `umount2(2)` with `MNT_DETACH`.
-pub(crate) fn detach(target: &Path) -> io::Result<()> {
-    let target = cstr(target)?;
-    // SAFETY: `target` is NUL-terminated and outlives the call.
-    check(unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) }.into()).map(drop)
-}
-
-/// `pivot_root(".", ".")` and drop of the old root: the working directory becomes `/`.
-pub(crate) fn pivot_to_cwd() -> io::Result<()> {
-    // SAFETY: both arguments are static strings.
-    check(unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) })?;
-    // The old root now lies on top of the new one at the same place; take it off.
-    detach(Path::new("."))?;
-    std::env::set_current_dir("/")
-}
-
 /// `kill(2)`; a process that is gone already counts as success.
 pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: takes two integers.
@@ -220,15 +95,24 @@ pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
 }
 
 /// `prctl(2)` with up to two arguments.
-pub(crate) fn prctl(option: libc::c_int, arg2: libc::c_ulong, arg3: libc::c_ulong) -> io::Result<()> {
+pub(crate) fn prctl(
+    option: libc::c_int,
+    arg2: libc::c_ulong,
+    arg3: libc::c_ulong,
+) -> io::Result<()> {
     // SAFETY: only called with options whose arguments are integers.
-    check(unsafe { libc::prctl(option, arg2, arg3, 0 as libc::c_ulong, 0 as libc::c_ulong) }.into()).map(drop)
+    check(unsafe { libc::prctl(option, arg2, arg3, 0 as libc::c_ulong, 0 as libc::c_ulong) }.into())
+        .map(drop)
 }
 
 /// Replaces this process. Returns only on failure.
 pub(crate) fn execve(path: &CStr, args: &[CString], env: &[CString]) -> io::Error {
     let pointers = |strings: &[CString]| {
-        strings.iter().map(|s| s.as_ptr()).chain(std::iter::once(std::ptr::null())).collect::<Vec<_>>()
+        strings
+            .iter()
+            .map(|s| s.as_ptr())
+            .chain(std::iter::once(std::ptr::null()))
+            .collect::<Vec<_>>()
     };
     let (argv, envp) = (pointers(args), pointers(env));
     // SAFETY: both arrays end in NULL and their strings outlive the call.
@@ -238,7 +122,11 @@ pub(crate) fn execve(path: &CStr, args: &[CString], env: &[CString]) -> io::Erro
 
 /// `execveat(fd, "", …, AT_EMPTY_PATH)`. Returns only on failure.
 pub(crate) fn execve_fd(fd: BorrowedFd<'_>, args: &[CString]) -> io::Error {
-    let argv: Vec<_> = args.iter().map(|s| s.as_ptr()).chain(std::iter::once(std::ptr::null())).collect();
+    let argv: Vec<_> = args
+        .iter()
+        .map(|s| s.as_ptr())
+        .chain(std::iter::once(std::ptr::null()))
+        .collect();
     let envp = [std::ptr::null::<libc::c_char>()];
     // SAFETY: both arrays end in NULL and their strings outlive the call.
     unsafe {
@@ -279,7 +167,11 @@ pub(crate) fn write(fd: BorrowedFd<'_>, buffer: &[u8]) -> io::Result<usize> {
 }
 
 /// Sends `bytes` with `fds` attached; non-blocking. Returns how many bytes went out.
-pub(crate) fn send_with_fds(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[RawFd]) -> io::Result<usize> {
+pub(crate) fn send_with_fds(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    fds: &[RawFd],
+) -> io::Result<usize> {
     use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
     let iov = [io::IoSlice::new(bytes)];
     let rights = [ControlMessage::ScmRights(fds)];
@@ -292,7 +184,10 @@ pub(crate) fn send_with_fds(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[RawFd])
 pub(crate) const MAX_FDS_PER_MESSAGE: usize = 8;
 
 /// Receives bytes and any descriptors that came along; non-blocking.
-pub(crate) fn recv_with_fds(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+pub(crate) fn recv_with_fds(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> io::Result<(usize, Vec<OwnedFd>)> {
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
     let mut control = nix::cmsg_space!([RawFd; MAX_FDS_PER_MESSAGE]);
     let mut iov = [io::IoSliceMut::new(buffer)];
@@ -302,7 +197,10 @@ pub(crate) fn recv_with_fds(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Re
     for item in message.cmsgs().map_err(io::Error::from)? {
         if let ControlMessageOwned::ScmRights(raw) = item {
             // SAFETY: the kernel installed these descriptors for us with this very message.
-            fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+            fds.extend(
+                raw.into_iter()
+                    .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),
+            );
         }
     }
     Ok((message.bytes, fds))
@@ -311,43 +209,71 @@ pub(crate) fn recv_with_fds(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Re
 /// Fills a buffer with random bytes.
 pub(crate) fn random(buffer: &mut [u8]) -> io::Result<()> {
     // SAFETY: pointer and length describe `buffer`; up to 256 bytes the call is never partial.
-    let n = check(unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) } as libc::c_long)?;
-    if usize::try_from(n) == Ok(buffer.len()) { Ok(()) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof)) }
+    let n = check(
+        unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) } as libc::c_long,
+    )?;
+    if usize::try_from(n) == Ok(buffer.len()) {
+        Ok(())
+    } else {
+        Err(io::Error::from(io::ErrorKind::UnexpectedEof))
+    }
 }
 
 /// Wall-clock time in nanoseconds since the Unix epoch.
 ///
 /// Wall time only labels things (log lines, `started_at`); no decision depends on it.
-#[expect(clippy::disallowed_methods, reason = "the I/O edge: stamps log lines and statuses, decides nothing")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the I/O edge: stamps log lines and statuses, decides nothing"
+)]
 pub(crate) fn wall_nanos() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Monotonic time, for the deadlines of the shim, which has no tokio.
-#[expect(clippy::disallowed_methods, reason = "the shim is a process without tokio; its deadlines feed poll(2)")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the shim is a process without tokio; its deadlines feed poll(2)"
+)]
 pub(crate) fn monotonic() -> std::time::Instant {
     std::time::Instant::now()
 }
 
 /// Sets the size of a terminal; its foreground process group gets SIGWINCH.
 pub(crate) fn set_window_size(terminal: BorrowedFd<'_>, columns: u16, rows: u16) -> io::Result<()> {
-    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = libc::winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
     // SAFETY: TIOCSWINSZ reads one `winsize`, which outlives the call.
-    check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }.into()).map(drop)
+    check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }.into())
+        .map(drop)
 }
 
 /// Brings the loopback interface of this process's network namespace up.
 pub(crate) fn loopback_up() -> io::Result<()> {
     // SAFETY: takes three integers; the descriptor it returns is ours.
-    let socket = own(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) }.into())?;
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    let socket = own(socket.into())?;
     // SAFETY: all-zero is a valid `ifreq`.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
         *to = from.cast_signed() as libc::c_char;
     }
     // SAFETY: SIOCGIFFLAGS fills the flags member of the `ifreq` whose name is set.
-    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS as _, &raw mut request) }.into())?;
+    let done = unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCGIFFLAGS as _,
+            &raw mut request,
+        )
+    };
+    check(done.into())?;
     // SAFETY: the call above has just written this union member.
     let flags = unsafe { request.ifr_ifru.ifru_flags };
     let up = libc::c_short::try_from(libc::IFF_UP).map_err(io::Error::other)?;
@@ -356,7 +282,14 @@ pub(crate) fn loopback_up() -> io::Result<()> {
     }
     request.ifr_ifru.ifru_flags = flags | up;
     // SAFETY: SIOCSIFFLAGS reads the `ifreq`.
-    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) }.into()).map(drop)
+    let done = unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS as _,
+            &raw const request,
+        )
+    };
+    check(done.into()).map(drop)
 }
 
 /// A stream socket that belongs to this process's network namespace, not yet connected.
@@ -378,70 +311,21 @@ pub(crate) fn watch_modify(path: &Path) -> io::Result<OwnedFd> {
     // SAFETY: takes one integer; the descriptor it returns is ours.
     let fd = own(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) }.into())?;
     // SAFETY: `path` is NUL-terminated and outlives the call.
-    check(unsafe { libc::inotify_add_watch(fd.as_raw_fd(), path.as_ptr(), libc::IN_MODIFY) }.into())?;
+    let watch = unsafe { libc::inotify_add_watch(fd.as_raw_fd(), path.as_ptr(), libc::IN_MODIFY) };
+    check(watch.into())?;
     Ok(fd)
 }
 
-/// A descriptor that becomes readable when a child changes state; SIGCHLD itself is blocked.
-pub(crate) fn child_signal_fd() -> io::Result<OwnedFd> {
-    // SAFETY: all-zero is a valid `sigset_t`, which the next calls initialise properly.
-    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `set` lives on this stack for all three calls; the descriptor returned is ours.
-    unsafe {
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, libc::SIGCHLD);
-        check(libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()).into())?;
-        own(libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK).into())
-    }
-}
-
-/// Restores default dispositions and an empty mask, as a new program expects.
-///
-/// Rust ignores SIGPIPE and the shim blocks SIGCHLD; both would survive `execve`.
-pub(crate) fn reset_signals() {
-    // SAFETY: `signal` and `sigprocmask` with SIG_DFL and an empty set; numbers that the kernel or
-    // libc reserves make the call fail, which is harmless.
-    unsafe {
-        for signal in 1..65 {
-            libc::signal(signal, libc::SIG_DFL);
-        }
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
-    }
-}
-
-/// Reaps one exited child, if there is one: (pid, exit code as a shell would report it).
-pub(crate) fn reap() -> Option<(i32, i32)> {
-    let mut status = 0;
-    // SAFETY: `status` is a valid place for the result.
-    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-    (pid > 0).then(|| (pid, exit_code(status)))
-}
-
-/// Waits for one child to end.
-pub(crate) fn wait_for(pid: i32) -> io::Result<i32> {
-    let mut status = 0;
-    loop {
-        // SAFETY: `status` is a valid place for the result.
-        match check(unsafe { libc::waitpid(pid, &raw mut status, 0) }.into()) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-            Ok(_) => return Ok(exit_code(status)),
-        }
-    }
-}
-
-fn exit_code(status: libc::c_int) -> i32 {
-    if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) }
-}
-
 /// `poll(2)` until a descriptor is ready or `deadline` passes. Signals end it early, which callers take in their stride.
-pub(crate) fn poll(fds: &mut [libc::pollfd], deadline: Option<std::time::Instant>) -> io::Result<()> {
+pub(crate) fn poll(
+    fds: &mut [libc::pollfd],
+    deadline: Option<std::time::Instant>,
+) -> io::Result<()> {
     let timeout = match deadline {
         None => -1,
         // Rounded up, so that the deadline has passed when poll returns.
-        Some(at) => i32::try_from(at.saturating_duration_since(monotonic()).as_millis() + 1).unwrap_or(i32::MAX),
+        Some(at) => i32::try_from(at.saturating_duration_since(monotonic()).as_millis() + 1)
+            .unwrap_or(i32::MAX),
     };
     let count = libc::nfds_t::try_from(fds.len()).map_err(io::Error::other)?;
     // SAFETY: pointer and count describe `fds`.

@@ -31,12 +31,22 @@ pub(crate) struct DeviceRule {
 
 impl DeviceRule {
     pub(crate) fn char(major: u32, minor: Option<u32>, access: &str) -> Self {
-        Self { kind: DeviceKind::Char, major: Some(major), minor, access: access.to_owned() }
+        Self {
+            kind: DeviceKind::Char,
+            major: Some(major),
+            minor,
+            access: access.to_owned(),
+        }
     }
 
     /// What every container may use, as runc has it: making any node, and the harmless ones.
     pub(crate) fn defaults() -> Vec<Self> {
-        let any = |kind| Self { kind, major: None, minor: None, access: "m".to_owned() };
+        let any = |kind| Self {
+            kind,
+            major: None,
+            minor: None,
+            access: "m".to_owned(),
+        };
         let mut rules = vec![any(DeviceKind::Char), any(DeviceKind::Block)];
         // null, zero, full, random, urandom, tty, ptmx, and every pty.
         for (major, minor) in [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 2)] {
@@ -47,9 +57,18 @@ impl DeviceRule {
     }
 
     pub(super) fn v1(&self) -> String {
-        let kind = if self.kind == DeviceKind::Block { 'b' } else { 'c' };
+        let kind = if self.kind == DeviceKind::Block {
+            'b'
+        } else {
+            'c'
+        };
         let number = |n: Option<u32>| n.map_or("*".to_owned(), |n| n.to_string());
-        format!("{kind} {}:{} {}", number(self.major), number(self.minor), self.access)
+        format!(
+            "{kind} {}:{} {}",
+            number(self.major),
+            number(self.minor),
+            self.access
+        )
     }
 }
 
@@ -73,7 +92,12 @@ struct Instruction {
 }
 
 fn op(opcode: u8, dst: u8, src: u8, offset: i16, value: u32) -> Instruction {
-    Instruction { opcode, registers: dst | src << 4, offset, value: value.cast_signed() }
+    Instruction {
+        opcode,
+        registers: dst | src << 4,
+        offset,
+        value: value.cast_signed(),
+    }
 }
 
 /// Compiles rules: returns 1 (allow) from the first rule that matches, 0 at the end.
@@ -90,7 +114,10 @@ fn program(rules: &[DeviceRule]) -> Vec<Instruction> {
     for rule in rules {
         let kind = if rule.kind == DeviceKind::Block { 1 } else { 2 };
         let bits = [('m', 1), ('r', 2), ('w', 4)];
-        let allowed = bits.iter().filter(|(c, _)| rule.access.contains(*c)).fold(0u32, |a, (_, bit)| a | bit);
+        let allowed = bits
+            .iter()
+            .filter(|(c, _)| rule.access.contains(*c))
+            .fold(0u32, |a, (_, bit)| a | bit);
         // Each test jumps to the next rule when it fails; the distance is filled in once the length is known.
         let mut block = vec![
             op(JUMP_NOT_EQUAL, 2, 0, 0, kind),
@@ -102,7 +129,11 @@ fn program(rules: &[DeviceRule]) -> Vec<Instruction> {
         block.extend(rule.minor.map(|n| op(JUMP_NOT_EQUAL, 5, 0, 0, n)));
         block.extend([op(SET, 0, 0, 0, 1), op(EXIT, 0, 0, 0, 0)]);
         let length = block.len();
-        for (i, instruction) in block.iter_mut().enumerate().filter(|(_, i)| i.opcode == JUMP_NOT_EQUAL) {
+        for (i, instruction) in block
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, i)| i.opcode == JUMP_NOT_EQUAL)
+        {
             // A block has at most eight instructions.
             instruction.offset = i16::try_from(length - i - 1).unwrap_or(i16::MAX);
         }
@@ -148,7 +179,9 @@ pub(super) fn attach(dir: &Path, rules: &[DeviceRule]) -> io::Result<()> {
     };
     // SAFETY: `load` has the layout of the kernel's union for this command and its size is passed; the
     // instructions and the license outlive the call.
-    let fd = sys::check(unsafe { libc::syscall(libc::SYS_bpf, PROG_LOAD, &raw const load, size_of::<Load>()) })?;
+    let fd = sys::check(unsafe {
+        libc::syscall(libc::SYS_bpf, PROG_LOAD, &raw const load, size_of::<Load>())
+    })?;
     let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
     // SAFETY: the kernel has just returned this descriptor to us.
     let loaded = unsafe { OwnedFd::from_raw_fd(fd) };
@@ -160,7 +193,15 @@ pub(super) fn attach(dir: &Path, rules: &[DeviceRule]) -> io::Result<()> {
         flags: ALLOW_MULTI,
     };
     // SAFETY: as above; both descriptors are open.
-    sys::check(unsafe { libc::syscall(libc::SYS_bpf, PROG_ATTACH, &raw const attach, size_of::<Attach>()) }).map(drop)
+    sys::check(unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            PROG_ATTACH,
+            &raw const attach,
+            size_of::<Attach>(),
+        )
+    })
+    .map(drop)
 }
 
 #[cfg(test)]
@@ -231,7 +272,12 @@ mod tests {
         // A shell in the group: the kernel must now refuse it what no rule allows, and only that.
         let open = |device: &str| {
             let script = format!("echo $$ > {}/cgroup.procs && : < {device}", group.display());
-            std::process::Command::new("sh").args(["-c", &script]).stderr(std::process::Stdio::null()).status().unwrap().success()
+            std::process::Command::new("sh")
+                .args(["-c", &script])
+                .stderr(std::process::Stdio::null())
+                .status()
+                .unwrap()
+                .success()
         };
         let (null, mem) = (open("/dev/null"), open("/dev/kmsg"));
         crate::cgroup::pause(std::time::Duration::from_millis(20));

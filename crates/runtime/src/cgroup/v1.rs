@@ -19,21 +19,55 @@ pub(super) fn plan(resources: &Resources) -> Vec<Setting> {
     let mut set = |controller: &str, file: &str, value: Option<String>| {
         plan.extend(value.map(|v| Setting::new(controller, file, v)));
     };
-    set("cpu", "cpu.shares", resources.cpu_shares.map(|v| v.clamp(2, 262_144).to_string()));
-    set("cpu", "cpu.cfs_period_us", resources.cpu_period_us.map(|v| v.to_string()));
-    set("cpu", "cpu.cfs_quota_us", resources.cpu_quota_us.map(|v| v.to_string()));
-    set("memory", "memory.limit_in_bytes", resources.memory_limit_bytes.map(|v| v.to_string()));
+    set(
+        "cpu",
+        "cpu.shares",
+        resources
+            .cpu_shares
+            .map(|v| v.clamp(2, 262_144).to_string()),
+    );
+    set(
+        "cpu",
+        "cpu.cfs_period_us",
+        resources.cpu_period_us.map(|v| v.to_string()),
+    );
+    set(
+        "cpu",
+        "cpu.cfs_quota_us",
+        resources.cpu_quota_us.map(|v| v.to_string()),
+    );
+    set(
+        "memory",
+        "memory.limit_in_bytes",
+        resources.memory_limit_bytes.map(|v| v.to_string()),
+    );
     set("pids", "pids.max", resources.pids_limit.map(limit));
-    set("cpuset", "cpuset.cpus", resources.cpuset_cpus.clone().filter(|v| !v.is_empty()));
-    set("cpuset", "cpuset.mems", resources.cpuset_mems.clone().filter(|v| !v.is_empty()));
+    set(
+        "cpuset",
+        "cpuset.cpus",
+        resources.cpuset_cpus.clone().filter(|v| !v.is_empty()),
+    );
+    set(
+        "cpuset",
+        "cpuset.mems",
+        resources.cpuset_mems.clone().filter(|v| !v.is_empty()),
+    );
     for (size, bytes) in &resources.hugepage_limits {
-        set("hugetlb", &format!("hugetlb.{size}.limit_in_bytes"), Some(bytes.to_string()));
+        set(
+            "hugetlb",
+            &format!("hugetlb.{size}.limit_in_bytes"),
+            Some(bytes.to_string()),
+        );
     }
     plan
 }
 
 fn limit(value: i64) -> String {
-    if value < 0 { "max".to_owned() } else { value.to_string() }
+    if value < 0 {
+        "max".to_owned()
+    } else {
+        value.to_string()
+    }
 }
 
 /// Makes the directory in one hierarchy, level by level.
@@ -99,8 +133,15 @@ pub(super) fn watch_oom(dir: &Path) -> std::result::Result<OomWatch, CgroupError
     let file = fs::File::open(&control).map_err(fail("open", &control))?;
     let fd = sys::eventfd().map_err(fail("watch", &control))?;
     let register = dir.join("cgroup.event_control");
-    fs::write(&register, format!("{} {}", fd.as_raw_fd(), file.as_raw_fd())).map_err(fail("write", &register))?;
-    Ok(OomWatch { fd, _keep: Some(file) })
+    fs::write(
+        &register,
+        format!("{} {}", fd.as_raw_fd(), file.as_raw_fd()),
+    )
+    .map_err(fail("write", &register))?;
+    Ok(OomWatch {
+        fd,
+        _keep: Some(file),
+    })
 }
 
 #[cfg(test)]
@@ -121,7 +162,10 @@ mod tests {
             oom_group: Some(true),
             unified: [("memory.high".to_owned(), "1".to_owned())].into(),
         });
-        let shown: Vec<_> = plan.iter().map(|s| format!("{}={}", s.file, s.value)).collect();
+        let shown: Vec<_> = plan
+            .iter()
+            .map(|s| format!("{}={}", s.file, s.value))
+            .collect();
         assert_eq!(
             shown,
             [
@@ -141,7 +185,9 @@ mod tests {
         let read = |_: &str, file: &str| -> Result<String> {
             Ok(match file {
                 "memory.usage_in_bytes" => "1000\n",
-                "memory.stat" => "total_inactive_file 300\ntotal_rss 200\ntotal_pgfault 7\ntotal_pgmajfault 1\n",
+                "memory.stat" => {
+                    "total_inactive_file 300\ntotal_rss 200\ntotal_pgfault 7\ntotal_pgmajfault 1\n"
+                }
                 "cpuacct.usage" => "12345\n",
                 "pids.current" => "3\n",
                 other => panic!("{other}"),
@@ -149,7 +195,13 @@ mod tests {
             .to_owned())
         };
         let stats = stats(&read).unwrap();
-        assert_eq!((stats.cpu_usage_ns, stats.pids, stats.page_faults), (12345, 3, 7));
-        assert_eq!((stats.memory_working_set_bytes, stats.memory_rss_bytes), (700, 200));
+        assert_eq!(
+            (stats.cpu_usage_ns, stats.pids, stats.page_faults),
+            (12345, 3, 7)
+        );
+        assert_eq!(
+            (stats.memory_working_set_bytes, stats.memory_rss_bytes),
+            (700, 200)
+        );
     }
 }

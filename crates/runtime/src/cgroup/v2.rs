@@ -19,21 +19,47 @@ pub(super) fn plan(resources: &Resources) -> Vec<Setting> {
     let mut set = |controller: &str, file: &str, value: Option<String>| {
         plan.extend(value.map(|v| Setting::new(controller, file, v)));
     };
-    set("cpu", "cpu.weight", resources.cpu_shares.map(|s| weight(s).to_string()));
-    set("cpu", "cpu.max", cpu_max(resources.cpu_quota_us, resources.cpu_period_us));
-    set("memory", "memory.max", resources.memory_limit_bytes.map(limit));
+    set(
+        "cpu",
+        "cpu.weight",
+        resources.cpu_shares.map(|s| weight(s).to_string()),
+    );
+    set(
+        "cpu",
+        "cpu.max",
+        cpu_max(resources.cpu_quota_us, resources.cpu_period_us),
+    );
+    set(
+        "memory",
+        "memory.max",
+        resources.memory_limit_bytes.map(limit),
+    );
     set("pids", "pids.max", resources.pids_limit.map(limit));
-    set("cpuset", "cpuset.cpus", resources.cpuset_cpus.clone().filter(|v| !v.is_empty()));
-    set("cpuset", "cpuset.mems", resources.cpuset_mems.clone().filter(|v| !v.is_empty()));
+    set(
+        "cpuset",
+        "cpuset.cpus",
+        resources.cpuset_cpus.clone().filter(|v| !v.is_empty()),
+    );
+    set(
+        "cpuset",
+        "cpuset.mems",
+        resources.cpuset_mems.clone().filter(|v| !v.is_empty()),
+    );
     for (size, bytes) in &resources.hugepage_limits {
-        set("hugetlb", &format!("hugetlb.{size}.max"), Some(bytes.to_string()));
+        set(
+            "hugetlb",
+            &format!("hugetlb.{size}.max"),
+            Some(bytes.to_string()),
+        );
     }
     // The kubelet's default is no swap for containers with a limit; kernels without swap lack the file.
     if resources.memory_limit_bytes.is_some_and(|l| l >= 0) {
         plan.push(Setting::new("memory", "memory.swap.max", "0").optional());
     }
     if let Some(group) = resources.oom_group {
-        plan.push(Setting::new("memory", "memory.oom.group", if group { "1" } else { "0" }).optional());
+        plan.push(
+            Setting::new("memory", "memory.oom.group", if group { "1" } else { "0" }).optional(),
+        );
     }
     for (file, value) in &resources.unified {
         plan.push(Setting::new("", file, value));
@@ -42,7 +68,11 @@ pub(super) fn plan(resources: &Resources) -> Vec<Setting> {
 }
 
 fn limit(value: i64) -> String {
-    if value < 0 { "max".to_owned() } else { value.to_string() }
+    if value < 0 {
+        "max".to_owned()
+    } else {
+        value.to_string()
+    }
 }
 
 fn cpu_max(quota: Option<i64>, period: Option<u64>) -> Option<String> {
@@ -50,7 +80,9 @@ fn cpu_max(quota: Option<i64>, period: Option<u64>) -> Option<String> {
     if quota.is_none() && period.is_none() {
         return None;
     }
-    let quota = quota.filter(|q| *q > 0).map_or("max".to_owned(), |q| q.to_string());
+    let quota = quota
+        .filter(|q| *q > 0)
+        .map_or("max".to_owned(), |q| q.to_string());
     Some(format!("{quota} {}", period.unwrap_or(DEFAULT_PERIOD_US)))
 }
 
@@ -67,7 +99,11 @@ fn weight(shares: u64) -> u64 {
             #[expect(clippy::cast_precision_loss, reason = "see above")]
             let log = (shares as f64).log2();
             let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 10000")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "between 1 and 10000"
+            )]
             let weight = 10f64.powf(exponent).ceil() as u64;
             weight.clamp(1, 10_000)
         }
@@ -95,7 +131,10 @@ fn enable_controllers(dir: &Path) -> Result<()> {
     };
     let (available, enabled) = (read("cgroup.controllers")?, read("cgroup.subtree_control")?);
     let has = |list: &str, name: &str| list.split_whitespace().any(|c| c == name);
-    for controller in CONTROLLERS.iter().filter(|c| has(&available, c) && !has(&enabled, c)) {
+    for controller in CONTROLLERS
+        .iter()
+        .filter(|c| has(&available, c) && !has(&enabled, c))
+    {
         let file = dir.join("cgroup.subtree_control");
         fs::write(&file, format!("+{controller}")).map_err(fail("write", &file))?;
     }
@@ -103,12 +142,17 @@ fn enable_controllers(dir: &Path) -> Result<()> {
 }
 
 pub(super) fn stats(read: &dyn Fn(&str, &str) -> Result<String>) -> Result<Stats> {
-    let usage = read("memory", "memory.current")?.trim().parse().unwrap_or(0);
+    let usage = read("memory", "memory.current")?
+        .trim()
+        .parse()
+        .unwrap_or(0);
     let memory = read("memory", "memory.stat")?;
     let of = |key: &str| field(&memory, key).unwrap_or(0);
     Ok(Stats {
         timestamp: 0,
-        cpu_usage_ns: field(&read("cpu", "cpu.stat")?, "usage_usec").unwrap_or(0).saturating_mul(1000),
+        cpu_usage_ns: field(&read("cpu", "cpu.stat")?, "usage_usec")
+            .unwrap_or(0)
+            .saturating_mul(1000),
         memory_usage_bytes: usage,
         memory_working_set_bytes: usage.saturating_sub(of("inactive_file")),
         memory_rss_bytes: of("anon"),
@@ -124,10 +168,20 @@ mod tests {
 
     #[test]
     fn shares_become_weights_with_both_ends_and_the_default_in_place() {
-        for (shares, expected) in [(0, 1), (2, 1), (1024, 100), (262_144, 10_000), (u64::MAX, 10_000)] {
+        for (shares, expected) in [
+            (0, 1),
+            (2, 1),
+            (1024, 100),
+            (262_144, 10_000),
+            (u64::MAX, 10_000),
+        ] {
             assert_eq!(weight(shares), expected, "{shares}");
         }
-        assert!((2..262_143).step_by(97).all(|s| weight(s) <= weight(s + 97)));
+        assert!(
+            (2..262_143)
+                .step_by(97)
+                .all(|s| weight(s) <= weight(s + 97))
+        );
     }
 
     #[test]
@@ -143,7 +197,10 @@ mod tests {
             unified: [("memory.high".to_owned(), "900000".to_owned())].into(),
             ..Resources::default()
         });
-        let shown: Vec<_> = plan.iter().map(|s| format!("{}={}", s.file, s.value)).collect();
+        let shown: Vec<_> = plan
+            .iter()
+            .map(|s| format!("{}={}", s.file, s.value))
+            .collect();
         assert_eq!(
             shown,
             [
@@ -171,7 +228,8 @@ mod tests {
         make(root.path(), "/a/b").unwrap();
         assert!(root.path().join("a/b").is_dir());
         for dir in ["", "a"] {
-            let written = fs::read_to_string(root.path().join(dir).join("cgroup.subtree_control")).unwrap();
+            let written =
+                fs::read_to_string(root.path().join(dir).join("cgroup.subtree_control")).unwrap();
             assert_eq!(written, "+memory");
         }
     }
@@ -189,6 +247,13 @@ mod tests {
             .to_owned())
         };
         let stats = stats(&read).unwrap();
-        assert_eq!((stats.cpu_usage_ns, stats.memory_working_set_bytes, stats.memory_rss_bytes), (12_000, 700, 200));
+        assert_eq!(
+            (
+                stats.cpu_usage_ns,
+                stats.memory_working_set_bytes,
+                stats.memory_rss_bytes
+            ),
+            (12_000, 700, 200)
+        );
     }
 }

@@ -4,182 +4,48 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::FutureExt;
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::broadcast;
 
-use super::link::Link;
-use super::streams::Pipe;
+use super::sessions::{collect, connect, unexpected};
 use super::{CALL, EmbeddedRuntime, blocking, describe, new_id, purge};
 use crate::api::*;
 use crate::config::{ContainerConfig, Resources, SandboxConfig};
 use crate::error::RuntimeError;
 use crate::shim::proto::{End, Reply, Request};
 
-/// How long output of a command may stay open after its end, in the hands of processes it left behind.
-const EXEC_DRAIN: Duration = Duration::from_secs(2);
-/// How long a connection inside a sandbox may take.
-const CONNECT: Duration = Duration::from_secs(10);
 /// Added to a container's grace before its shim counts as hung.
 const STOP_MARGIN: Duration = Duration::from_secs(60);
-
-impl EmbeddedRuntime {
-    fn sandbox_dir(&self, id: &SandboxId) -> Result<PathBuf, RuntimeError> {
-        let table = self.table();
-        let entry = table.sandboxes.get(id).ok_or_else(|| RuntimeError::NotFound { kind: "sandbox", id: id.0.clone() })?;
-        Ok(entry.dir.clone())
-    }
-
-    fn container(&self, id: &ContainerId) -> Result<ContainerStatus, RuntimeError> {
-        let found = self.table().containers.get(id).cloned();
-        found.ok_or_else(|| RuntimeError::NotFound { kind: "container", id: id.0.clone() })
-    }
-
-    /// Asks the shim of a sandbox something; keeps the connection for further replies.
-    async fn ask(&self, sandbox: &SandboxId, request: Request, patience: Duration) -> Result<(Reply, Vec<OwnedFd>, Link), RuntimeError> {
-        let dir = self.sandbox_dir(sandbox)?;
-        let shim = |source| RuntimeError::Shim { sandbox: sandbox.0.clone(), source };
-        let exchange = async {
-            let mut link = Link::open(&dir, request).await?;
-            let (reply, fds) = link.receive().await?;
-            io::Result::Ok((reply, fds, link))
-        };
-        let answered = tokio::time::timeout(patience, exchange).await;
-        let (reply, fds, link) = answered.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut))).map_err(shim)?;
-        match reply {
-            Reply::Error(error) => Err(error.into()),
-            Reply::NotStarted(status) => {
-                let message = status.start_error.clone();
-                self.record(status);
-                Err(RuntimeError::Start(message.unwrap_or_else(|| "container was stopped before it started".to_owned())))
-            }
-            Reply::Container(status) => {
-                self.record(status.clone());
-                Ok((Reply::Container(status), fds, link))
-            }
-            Reply::Snapshot(snapshot) => {
-                snapshot.containers.iter().for_each(|status| drop(self.record(status.clone())));
-                Ok((Reply::Snapshot(snapshot), fds, link))
-            }
-            reply => Ok((reply, fds, link)),
-        }
-    }
-
-    /// Asks for streams and turns what comes along into something to read and write.
-    async fn open_streams(&self, id: &ContainerId, request: Request) -> Result<(Streams, u64), RuntimeError> {
-        let sandbox = self.container(id)?.sandbox;
-        let (reply, fds, mut link) = self.ask(&sandbox, request, CALL).await?;
-        let Reply::Streams { exec, ends } = reply else { return Err(unexpected(&reply)) };
-        let shim = move |source| RuntimeError::Shim { sandbox: sandbox.0.clone(), source };
-        let exit = async move {
-            loop {
-                match link.receive().await {
-                    Ok((Reply::Exit { code }, _)) => return Ok(code),
-                    Ok(_) => {}
-                    Err(e) => return Err(shim(e)),
-                }
-            }
-        };
-        let mut streams = Streams { stdin: None, stdout: None, stderr: None, resize: None, exit: exit.boxed() };
-        let mut terminal = None;
-        for (end, fd) in ends.into_iter().zip(fds) {
-            let pipe = Pipe::new(fd).map_err(RuntimeError::io("open", "a stream of the container"))?;
-            match end {
-                End::Stdin => streams.stdin = Some(Box::new(pipe)),
-                End::Stdout => streams.stdout = Some(Box::new(pipe)),
-                End::Stderr => streams.stderr = Some(Box::new(pipe)),
-                End::Terminal => terminal = Some(pipe),
-                End::Inet | End::Inet6 => {}
-            }
-        }
-        if let Some(pipe) = terminal {
-            streams.stdin = Some(Box::new(pipe.clone()));
-            // Attached clients get output by a pipe of their own; for a command the terminal is the only way.
-            if exec != 0 {
-                streams.stdout = Some(Box::new(pipe.clone()));
-            }
-            streams.resize = Some(Arc::new(move |columns, rows| pipe.resize(columns, rows)));
-        }
-        Ok((streams, exec))
-    }
-}
-
-fn unexpected(reply: &Reply) -> RuntimeError {
-    RuntimeError::Failed(format!("unexpected reply of a shim: {reply:?}"))
-}
 
 fn cgroup_error(error: &crate::cgroup::CgroupError) -> RuntimeError {
     RuntimeError::Failed(describe(error))
 }
 
-/// Reads to the end, keeping at most the limit.
-async fn read_limited(stream: Option<Reader>, kept: &mut Vec<u8>) {
-    let Some(mut stream) = stream else { return };
-    let mut buffer = vec![0; 32 << 10];
-    // An error ends the stream as its end does.
-    while let Ok(n @ 1..) = read_some(&mut stream, &mut buffer).await {
-        let room = EXEC_SYNC_OUTPUT_LIMIT_BYTES - kept.len();
-        kept.extend_from_slice(&buffer[..n.min(room)]);
-    }
-}
-
-async fn read_some(stream: &mut (dyn AsyncRead + Send + Unpin), buffer: &mut [u8]) -> io::Result<usize> {
-    stream.read(buffer).await
-}
-
-/// Collects a command's output until it ends; `None` if `limit` comes first.
-async fn collect(streams: &mut Streams, limit: impl Future<Output = ()>) -> Option<Result<ExecOutput, RuntimeError>> {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = {
-        let reading = futures::future::join(
-            read_limited(streams.stdout.take(), &mut out),
-            read_limited(streams.stderr.take(), &mut err),
-        );
-        let (mut reading, mut limit) = (pin!(reading.fuse()), pin!(limit));
-        let mut drained = false;
-        let code = loop {
-            tokio::select! {
-                code = &mut streams.exit => break code,
-                _ = &mut reading, if !drained => drained = true,
-                () = &mut limit => return None,
-            }
-        };
-        if !drained {
-            let _ = tokio::time::timeout(EXEC_DRAIN, &mut reading).await;
-        }
-        code
-    };
-    Some(code.map(|exit_code| ExecOutput { exit_code, stdout: out, stderr: err }))
-}
-
-/// Connects a socket that a shim made.
-async fn connect(socket: OwnedFd, address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = TcpSocket::from_std_stream(std::net::TcpStream::from(socket));
-    tokio::time::timeout(CONNECT, socket.connect(address)).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
-}
-
 #[async_trait]
 impl Runtime for EmbeddedRuntime {
     async fn version(&self) -> Result<Version, RuntimeError> {
-        Ok(Version { runtime_name: "kogge".to_owned(), runtime_version: env!("CARGO_PKG_VERSION").to_owned() })
+        Ok(Version {
+            runtime_name: "kogge".to_owned(),
+            runtime_version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
     }
 
     async fn status(&self) -> Result<RuntimeStatus, RuntimeError> {
         let ready = nix::unistd::geteuid().is_root();
-        let message = if ready { String::new() } else { "containers need root".to_owned() };
+        let message = if ready {
+            String::new()
+        } else {
+            "containers need root".to_owned()
+        };
         Ok(RuntimeStatus { ready, message })
     }
 
     async fn run_sandbox(&self, config: SandboxConfig) -> Result<SandboxId, RuntimeError> {
-        config.validate().map_err(|(field, reason)| RuntimeError::Invalid { field, reason })?;
+        config
+            .validate()
+            .map_err(|(field, reason)| RuntimeError::Invalid { field, reason })?;
         self.start_shim(config).await
     }
 
@@ -207,7 +73,8 @@ impl Runtime for EmbeddedRuntime {
         };
         if let Ok((_, _, mut link)) = self.ask(id, Request::Shutdown, STOP_MARGIN).await {
             // The shim says goodbye by closing; what it does not do by itself is forced below.
-            let _ = tokio::time::timeout(CALL, async { while link.receive().await.is_ok() {} }).await;
+            let _ =
+                tokio::time::timeout(CALL, async { while link.receive().await.is_ok() {} }).await;
         }
         let removed = blocking(&dir, |dir| purge::remove_sandbox(dir, false)).await;
         let mut table = self.table();
@@ -229,53 +96,102 @@ impl Runtime for EmbeddedRuntime {
 
     async fn sandbox_status(&self, id: &SandboxId) -> Result<SandboxStatus, RuntimeError> {
         let found = self.table().sandboxes.get(id).map(|e| e.status.clone());
-        found.ok_or_else(|| RuntimeError::NotFound { kind: "sandbox", id: id.0.clone() })
+        found.ok_or_else(|| RuntimeError::NotFound {
+            kind: "sandbox",
+            id: id.0.clone(),
+        })
     }
 
     async fn list_sandboxes(&self) -> Result<Vec<SandboxStatus>, RuntimeError> {
-        Ok(self.table().sandboxes.values().map(|e| e.status.clone()).collect())
+        Ok(self
+            .table()
+            .sandboxes
+            .values()
+            .map(|e| e.status.clone())
+            .collect())
     }
 
-    async fn create_container(&self, sandbox: &SandboxId, config: ContainerConfig) -> Result<ContainerId, RuntimeError> {
-        config.validate().map_err(|(field, reason)| RuntimeError::Invalid { field, reason })?;
+    async fn create_container(
+        &self,
+        sandbox: &SandboxId,
+        config: ContainerConfig,
+    ) -> Result<ContainerId, RuntimeError> {
+        config
+            .validate()
+            .map_err(|(field, reason)| RuntimeError::Invalid { field, reason })?;
         if self.sandbox_status(sandbox).await?.state != SandboxState::Ready {
-            return Err(RuntimeError::State(format!("sandbox {sandbox} is not ready")));
+            return Err(RuntimeError::State(format!(
+                "sandbox {sandbox} is not ready"
+            )));
         }
         let id = new_id()?;
-        let request = Request::Create { id: id.clone(), config: Box::new(config) };
+        let request = Request::Create {
+            id: id.clone(),
+            config: Box::new(config),
+        };
         self.ask(sandbox, request, CALL).await?;
         Ok(ContainerId(id))
     }
 
     async fn start_container(&self, id: &ContainerId) -> Result<(), RuntimeError> {
         let sandbox = self.container(id)?.sandbox;
-        self.ask(&sandbox, Request::Start { id: id.0.clone() }, CALL).await.map(drop)
+        self.ask(&sandbox, Request::Start { id: id.0.clone() }, CALL)
+            .await
+            .map(drop)
     }
 
-    async fn stop_container(&self, id: &ContainerId, grace: Duration, signal: Option<&str>) -> Result<(), RuntimeError> {
+    async fn stop_container(
+        &self,
+        id: &ContainerId,
+        grace: Duration,
+        signal: Option<&str>,
+    ) -> Result<(), RuntimeError> {
         let signal = match signal.filter(|s| !s.is_empty()) {
             None => libc::SIGTERM,
-            Some(name) => signal_number(name)
-                .ok_or_else(|| RuntimeError::Invalid { field: "signal", reason: format!("{name:?} is no signal") })?,
+            Some(name) => signal_number(name).ok_or_else(|| RuntimeError::Invalid {
+                field: "signal",
+                reason: format!("{name:?} is no signal"),
+            })?,
         };
-        let Ok(status) = self.container(id) else { return Ok(()) };
+        let Ok(status) = self.container(id) else {
+            return Ok(());
+        };
         if status.state == ContainerState::Exited {
             return Ok(());
         }
         let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        let request = Request::Stop { id: id.0.clone(), signal, grace_ms };
+        let request = Request::Stop {
+            id: id.0.clone(),
+            signal,
+            grace_ms,
+        };
         let patience = grace.saturating_add(STOP_MARGIN);
         match self.ask(&status.sandbox, request, patience).await {
             Ok(_) => Ok(()),
             // Its shim died meanwhile, and it with it.
-            Err(RuntimeError::Shim { .. }) if self.container(id).is_ok_and(|c| c.state == ContainerState::Exited) => Ok(()),
+            Err(RuntimeError::Shim { .. })
+                if self
+                    .container(id)
+                    .is_ok_and(|c| c.state == ContainerState::Exited) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
 
     async fn remove_container(&self, id: &ContainerId) -> Result<(), RuntimeError> {
-        let Ok(status) = self.container(id) else { return Ok(()) };
-        match self.ask(&status.sandbox, Request::Remove { id: id.0.clone() }, STOP_MARGIN).await {
+        let Ok(status) = self.container(id) else {
+            return Ok(());
+        };
+        match self
+            .ask(
+                &status.sandbox,
+                Request::Remove { id: id.0.clone() },
+                STOP_MARGIN,
+            )
+            .await
+        {
             Ok(_) => {}
             // Of a dead shim's container only the memory is left.
             Err(RuntimeError::Shim { .. }) if status.state == ContainerState::Exited => {}
@@ -289,55 +205,126 @@ impl Runtime for EmbeddedRuntime {
         self.container(id)
     }
 
-    async fn list_containers(&self, sandbox: Option<&SandboxId>) -> Result<Vec<ContainerStatus>, RuntimeError> {
+    async fn list_containers(
+        &self,
+        sandbox: Option<&SandboxId>,
+    ) -> Result<Vec<ContainerStatus>, RuntimeError> {
         let table = self.table();
-        Ok(table.containers.values().filter(|c| sandbox.is_none_or(|s| c.sandbox == *s)).cloned().collect())
+        Ok(table
+            .containers
+            .values()
+            .filter(|c| sandbox.is_none_or(|s| c.sandbox == *s))
+            .cloned()
+            .collect())
     }
 
-    async fn update_resources(&self, id: &ContainerId, resources: Resources) -> Result<(), RuntimeError> {
+    async fn update_resources(
+        &self,
+        id: &ContainerId,
+        resources: Resources,
+    ) -> Result<(), RuntimeError> {
         let status = self.container(id)?;
         if status.state != ContainerState::Running {
-            return Err(RuntimeError::State(format!("container {id} is not running")));
+            return Err(RuntimeError::State(format!(
+                "container {id} is not running"
+            )));
         }
         let cgroups = self.inner.cgroups.clone();
         let dir = self.sandbox_dir(&status.sandbox)?;
         // Lowering a memory limit reclaims, which may take a while.
-        blocking(&dir, move |_| cgroups.update(&status.cgroup, &resources).map_err(|e| cgroup_error(&e))).await
+        blocking(&dir, move |_| {
+            cgroups
+                .update(&status.cgroup, &resources)
+                .map_err(|e| cgroup_error(&e))
+        })
+        .await
     }
 
-    async fn exec_sync(&self, id: &ContainerId, argv: Vec<String>, timeout: Duration) -> Result<ExecOutput, RuntimeError> {
+    async fn exec_sync(
+        &self,
+        id: &ContainerId,
+        argv: Vec<String>,
+        timeout: Duration,
+    ) -> Result<ExecOutput, RuntimeError> {
         let command = argv.first().cloned().unwrap_or_default();
-        let request = ExecRequest { argv, tty: false, stdin: false, stdout: true, stderr: true };
+        let request = ExecRequest {
+            argv,
+            tty: false,
+            stdin: false,
+            stdout: true,
+            stderr: true,
+        };
         let sandbox = self.container(id)?.sandbox;
-        let (mut streams, exec) = self.open_streams(id, Request::Exec { id: id.0.clone(), request }).await?;
+        let (mut streams, exec) = self
+            .open_streams(
+                id,
+                Request::Exec {
+                    id: id.0.clone(),
+                    request,
+                },
+            )
+            .await?;
         let limit = async {
-            if timeout.is_zero() { std::future::pending().await } else { tokio::time::sleep(timeout).await }
+            if timeout.is_zero() {
+                std::future::pending().await
+            } else {
+                tokio::time::sleep(timeout).await
+            }
         };
         match collect(&mut streams, limit).await {
             Some(output) => output,
             None => {
                 self.ask(&sandbox, Request::KillExec { exec }, CALL).await?;
-                Err(RuntimeError::ExecTimeout { command, after_ms: timeout.as_millis() })
+                Err(RuntimeError::ExecTimeout {
+                    command,
+                    after_ms: timeout.as_millis(),
+                })
             }
         }
     }
 
     async fn exec(&self, id: &ContainerId, request: ExecRequest) -> Result<Streams, RuntimeError> {
-        let (streams, _) = self.open_streams(id, Request::Exec { id: id.0.clone(), request }).await?;
+        let (streams, _) = self
+            .open_streams(
+                id,
+                Request::Exec {
+                    id: id.0.clone(),
+                    request,
+                },
+            )
+            .await?;
         Ok(streams)
     }
 
-    async fn attach(&self, id: &ContainerId, request: AttachRequest) -> Result<Streams, RuntimeError> {
-        let (mut streams, _) = self.open_streams(id, Request::Attach { id: id.0.clone(), request }).await?;
+    async fn attach(
+        &self,
+        id: &ContainerId,
+        request: AttachRequest,
+    ) -> Result<Streams, RuntimeError> {
+        let (mut streams, _) = self
+            .open_streams(
+                id,
+                Request::Attach {
+                    id: id.0.clone(),
+                    request,
+                },
+            )
+            .await?;
         if !request.stdin {
             streams.stdin = None;
         }
         Ok(streams)
     }
 
-    async fn port_forward(&self, id: &SandboxId, port: u16) -> Result<Box<dyn Duplex>, RuntimeError> {
+    async fn port_forward(
+        &self,
+        id: &SandboxId,
+        port: u16,
+    ) -> Result<Box<dyn Duplex>, RuntimeError> {
         let (reply, fds, _) = self.ask(id, Request::Sockets, CALL).await?;
-        let Reply::Streams { ends, .. } = reply else { return Err(unexpected(&reply)) };
+        let Reply::Streams { ends, .. } = reply else {
+            return Err(unexpected(&reply));
+        };
         let mut last = io::Error::from(io::ErrorKind::Unsupported);
         // Replied in this order: IPv4, then IPv6.
         for (end, socket) in ends.into_iter().zip(fds) {
@@ -350,25 +337,39 @@ impl Runtime for EmbeddedRuntime {
                 Err(error) => last = error,
             }
         }
-        Err(RuntimeError::Io { op: "connect to", path: format!("port {port} of sandbox {id}").into(), source: last })
+        Err(RuntimeError::Io {
+            op: "connect to",
+            path: format!("port {port} of sandbox {id}").into(),
+            source: last,
+        })
     }
 
     async fn reopen_log(&self, id: &ContainerId) -> Result<(), RuntimeError> {
         let sandbox = self.container(id)?.sandbox;
-        self.ask(&sandbox, Request::ReopenLog { id: id.0.clone() }, CALL).await.map(drop)
+        self.ask(&sandbox, Request::ReopenLog { id: id.0.clone() }, CALL)
+            .await
+            .map(drop)
     }
 
     async fn container_stats(&self, id: &ContainerId) -> Result<Stats, RuntimeError> {
         let status = self.container(id)?;
         if status.state != ContainerState::Running {
-            return Err(RuntimeError::State(format!("container {id} is not running")));
+            return Err(RuntimeError::State(format!(
+                "container {id} is not running"
+            )));
         }
-        self.inner.cgroups.stats(&status.cgroup).map_err(|e| cgroup_error(&e))
+        self.inner
+            .cgroups
+            .stats(&status.cgroup)
+            .map_err(|e| cgroup_error(&e))
     }
 
     async fn sandbox_stats(&self, id: &SandboxId) -> Result<Stats, RuntimeError> {
         let parent = self.sandbox_status(id).await?.cgroup_parent;
-        self.inner.cgroups.stats(&parent).map_err(|e| cgroup_error(&e))
+        self.inner
+            .cgroups
+            .stats(&parent)
+            .map_err(|e| cgroup_error(&e))
     }
 
     fn events(&self) -> broadcast::Receiver<RuntimeEvent> {

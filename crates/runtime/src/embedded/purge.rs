@@ -45,9 +45,15 @@ pub fn purge(state_dir: &Path) -> Result<Purged, RuntimeError> {
         purged.sandboxes += 1;
     }
     for leftover in [sandboxes.as_path(), &state_dir.join(LOCK_FILE)] {
-        let removed = if leftover.is_dir() { fs::remove_dir(leftover) } else { fs::remove_file(leftover) };
+        let removed = if leftover.is_dir() {
+            fs::remove_dir(leftover)
+        } else {
+            fs::remove_file(leftover)
+        };
         match removed {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(RuntimeError::io("remove", leftover)(e)),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(RuntimeError::io("remove", leftover)(e));
+            }
             _ => {}
         }
     }
@@ -61,8 +67,11 @@ pub(super) fn end_sandbox(dir: &Path) -> Result<Option<(SandboxFile, Cgroups)>, 
         kill_and_wait(pid).map_err(RuntimeError::io("kill shim of", dir))?;
     }
     // Without a readable description nothing can have been started from it.
-    let Some(file) = read_file(dir) else { return Ok(None) };
-    let cgroups = Cgroups::detect(&file.cgroup_base).map_err(|e| RuntimeError::Failed(e.to_string()))?;
+    let Some(file) = read_file(dir) else {
+        return Ok(None);
+    };
+    let cgroups =
+        Cgroups::detect(&file.cgroup_base).map_err(|e| RuntimeError::Failed(e.to_string()))?;
     Ok(Some((file, cgroups)))
 }
 
@@ -75,9 +84,14 @@ pub(super) fn remove_sandbox(dir: &Path, ancestors: bool) -> Result<(), RuntimeE
     if let Some((file, cgroups)) = end_sandbox(dir)? {
         let parent = &file.config.cgroup_parent;
         if !shares_parent(dir, parent) {
-            cgroups.remove(parent).map_err(|e| RuntimeError::Failed(crate::embedded::describe(&e)))?;
+            cgroups
+                .remove(parent)
+                .map_err(|e| RuntimeError::Failed(crate::embedded::describe(&e)))?;
             let mut rest = parent.as_str();
-            while let Some((up, _)) = rest.rsplit_once('/').filter(|(up, _)| ancestors && !up.is_empty()) {
+            while let Some((up, _)) = rest
+                .rsplit_once('/')
+                .filter(|(up, _)| ancestors && !up.is_empty())
+            {
                 if !cgroups.remove_if_empty(up) {
                     break;
                 }
@@ -91,9 +105,14 @@ pub(super) fn remove_sandbox(dir: &Path, ancestors: bool) -> Result<(), RuntimeE
 /// Whether another sandbox lives in the same group: a pod whose sandbox was replaced.
 fn shares_parent(dir: &Path, parent: &str) -> bool {
     let siblings = dir.parent().and_then(|p| fs::read_dir(p).ok());
-    siblings.into_iter().flatten().flatten().map(|e| e.path()).any(|other| {
-        other != dir && read_file(&other).is_some_and(|f| f.config.cgroup_parent == parent)
-    })
+    siblings
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path())
+        .any(|other| {
+            other != dir && read_file(&other).is_some_and(|f| f.config.cgroup_parent == parent)
+        })
 }
 
 fn remove_directory(dir: &Path) -> Result<(), RuntimeError> {
@@ -109,7 +128,15 @@ fn kill_and_wait(pid: i32) -> io::Result<()> {
         other => other?,
     };
     sys::kill(pid, libc::SIGKILL)?;
-    let mut fds = [libc::pollfd { fd: std::os::fd::AsRawFd::as_raw_fd(&pidfd.as_fd()), events: libc::POLLIN, revents: 0 }];
+    let mut fds = [libc::pollfd {
+        fd: std::os::fd::AsRawFd::as_raw_fd(&pidfd.as_fd()),
+        events: libc::POLLIN,
+        revents: 0,
+    }];
     sys::poll(&mut fds, Some(sys::monotonic() + KILL_WAIT))?;
-    if fds[0].revents == 0 { Err(io::Error::from(io::ErrorKind::TimedOut)) } else { Ok(()) }
+    if fds[0].revents == 0 {
+        Err(io::Error::from(io::ErrorKind::TimedOut))
+    } else {
+        Ok(())
+    }
 }

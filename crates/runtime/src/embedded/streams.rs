@@ -36,8 +36,14 @@ impl Pipe {
 }
 
 impl AsyncRead for Pipe {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Some(fd) = &self.0 else { return Poll::Ready(Ok(())) };
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(fd) = &self.0 else {
+            return Poll::Ready(Ok(()));
+        };
         loop {
             let mut guard = ready!(fd.poll_read_ready(cx))?;
             match guard.try_io(|fd| sys::read(fd.get_ref().as_fd(), buffer.initialize_unfilled())) {
@@ -55,8 +61,14 @@ impl AsyncRead for Pipe {
 }
 
 impl AsyncWrite for Pipe {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Some(fd) = &self.0 else { return Poll::Ready(Err(io::Error::from(io::ErrorKind::BrokenPipe))) };
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Some(fd) = &self.0 else {
+            return Poll::Ready(Err(io::Error::from(io::ErrorKind::BrokenPipe)));
+        };
         loop {
             let mut guard = ready!(fd.poll_write_ready(cx))?;
             match guard.try_io(|fd| sys::write(fd.get_ref().as_fd(), bytes)) {

@@ -22,16 +22,29 @@ const MAX_PASSWD_BYTES: u64 = 1 << 20;
 /// Turns this process into the program the plan names. Returns only on failure.
 pub(super) fn become_program(plan: &Plan<'_>) -> Result<Infallible, Failure> {
     let env = environment(plan);
-    let cwd = if plan.config.cwd.as_os_str().is_empty() { Path::new("/") } else { &plan.config.cwd };
+    let cwd = if plan.config.cwd.as_os_str().is_empty() {
+        Path::new("/")
+    } else {
+        &plan.config.cwd
+    };
     // As runc does: a missing working directory is made.
     let _ = fs::create_dir_all(cwd);
-    std::env::set_current_dir(cwd).or_else(during(|| format!("chdir to cwd ({:?}) failed", cwd.display().to_string())))?;
+    std::env::set_current_dir(cwd).or_else(during(|| {
+        format!("chdir to cwd ({:?}) failed", cwd.display().to_string())
+    }))?;
     sys::check(unsafe_umask(0o022).into()).or_else(during(|| "umask".to_owned()))?;
     give_up_privileges(plan)?;
     let program = find_program(&plan.argv[0], &env)?;
     let c = |text: &str| CString::new(text).map_err(|_| format!("{text:?} contains a NUL byte"));
-    let args = plan.argv.iter().map(|a| c(a)).collect::<Result<Vec<_>, _>>()?;
-    let env = env.iter().map(|(name, value)| c(&format!("{name}={value}"))).collect::<Result<Vec<_>, _>>()?;
+    let args = plan
+        .argv
+        .iter()
+        .map(|a| c(a))
+        .collect::<Result<Vec<_>, _>>()?;
+    let env = env
+        .iter()
+        .map(|(name, value)| c(&format!("{name}={value}")))
+        .collect::<Result<Vec<_>, _>>()?;
     let path = sys::cstr(&program).or_else(during(|| "program".to_owned()))?;
     let error = sys::execve(&path, &args, &env);
     Err(format!("exec {}: {}", program.display(), reason(&error)))
@@ -44,22 +57,49 @@ fn unsafe_umask(mask: libc::mode_t) -> libc::c_int {
 
 fn give_up_privileges(plan: &Plan<'_>) -> Result<(), Failure> {
     let user = &plan.config.user;
-    let groups: Vec<_> = user.groups.iter().map(|g| nix::unistd::Gid::from_raw(*g)).collect();
-    nix::unistd::setgroups(&groups).map_err(io::Error::from).or_else(during(|| "set groups".to_owned()))?;
-    plan.caps.apply_bounding().or_else(during(|| "limit capabilities".to_owned()))?;
+    let groups: Vec<_> = user
+        .groups
+        .iter()
+        .map(|g| nix::unistd::Gid::from_raw(*g))
+        .collect();
+    nix::unistd::setgroups(&groups)
+        .map_err(io::Error::from)
+        .or_else(during(|| "set groups".to_owned()))?;
+    plan.caps
+        .apply_bounding()
+        .or_else(during(|| "limit capabilities".to_owned()))?;
     // Keeps the permitted set across the change of user; the filter may still need CAP_SYS_ADMIN.
     sys::prctl(libc::PR_SET_KEEPCAPS, 1, 0).or_else(during(|| "keep capabilities".to_owned()))?;
-    let (uid, gid) = (nix::unistd::Uid::from_raw(user.uid), nix::unistd::Gid::from_raw(user.gid));
-    nix::unistd::setresgid(gid, gid, gid).map_err(io::Error::from).or_else(during(|| format!("set gid {gid}")))?;
-    nix::unistd::setresuid(uid, uid, uid).map_err(io::Error::from).or_else(during(|| format!("set uid {uid}")))?;
+    let (uid, gid) = (
+        nix::unistd::Uid::from_raw(user.uid),
+        nix::unistd::Gid::from_raw(user.gid),
+    );
+    nix::unistd::setresgid(gid, gid, gid)
+        .map_err(io::Error::from)
+        .or_else(during(|| format!("set gid {gid}")))?;
+    nix::unistd::setresuid(uid, uid, uid)
+        .map_err(io::Error::from)
+        .or_else(during(|| format!("set uid {uid}")))?;
     // After the change of user, which clears it. If the shim dies, its containers must not stay behind unwatched.
-    sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL.unsigned_abs().into(), 0)
-        .or_else(during(|| "set parent death signal".to_owned()))?;
-    let install = || plan.filters.install().or_else(during(|| "install seccomp filter".to_owned()));
-    let apply = |caps: crate::caps::CapSet| caps.apply().or_else(during(|| "set capabilities".to_owned()));
+    sys::prctl(
+        libc::PR_SET_PDEATHSIG,
+        libc::SIGKILL.unsigned_abs().into(),
+        0,
+    )
+    .or_else(during(|| "set parent death signal".to_owned()))?;
+    let install = || {
+        plan.filters
+            .install()
+            .or_else(during(|| "install seccomp filter".to_owned()))
+    };
+    let apply = |caps: crate::caps::CapSet| {
+        caps.apply()
+            .or_else(during(|| "set capabilities".to_owned()))
+    };
     if plan.config.no_new_privs {
         apply(plan.caps)?;
-        sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).or_else(during(|| "set no_new_privs".to_owned()))?;
+        sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0)
+            .or_else(during(|| "set no_new_privs".to_owned()))?;
         install()
     } else {
         apply(plan.caps.with(Cap::SysAdmin))?;
@@ -99,7 +139,12 @@ fn home(passwd: &str, uid: u32) -> String {
         .lines()
         .map(|line| line.split(':').collect::<Vec<_>>())
         .find(|fields| fields.get(2) == Some(&uid.as_str()))
-        .and_then(|fields| fields.get(5).filter(|h| !h.is_empty()).map(|h| (*h).to_owned()))
+        .and_then(|fields| {
+            fields
+                .get(5)
+                .filter(|h| !h.is_empty())
+                .map(|h| (*h).to_owned())
+        })
         .unwrap_or_else(|| "/".to_owned())
 }
 
@@ -110,11 +155,17 @@ fn find_program(name: &str, env: &[(String, String)]) -> Result<PathBuf, Failure
         return match fs::metadata(&path) {
             Err(e) => Err(format!("exec: {name:?}: stat {name}: {}", reason(&e))),
             Ok(m) if m.is_dir() => Err(format!("exec: {name:?}: is a directory")),
-            Ok(m) if m.permissions().mode() & 0o111 == 0 => Err(format!("exec: {name:?}: permission denied")),
+            Ok(m) if m.permissions().mode() & 0o111 == 0 => {
+                Err(format!("exec: {name:?}: permission denied"))
+            }
             Ok(_) => Ok(path),
         };
     }
-    let path = env.iter().rev().find(|(n, _)| n == "PATH").map_or("", |(_, v)| v.as_str());
+    let path = env
+        .iter()
+        .rev()
+        .find(|(n, _)| n == "PATH")
+        .map_or("", |(_, v)| v.as_str());
     path.split(':')
         .map(|dir| Path::new(if dir.is_empty() { "." } else { dir }).join(name))
         .find(|p| fs::metadata(p).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0))
@@ -144,10 +195,19 @@ mod tests {
     #[test]
     fn programs_are_found_as_a_shell_finds_them() {
         let env = |path: &str| vec![("PATH".to_owned(), path.to_owned())];
-        assert_eq!(find_program("sh", &env("/nowhere:/bin")).unwrap(), Path::new("/bin/sh"));
+        assert_eq!(
+            find_program("sh", &env("/nowhere:/bin")).unwrap(),
+            Path::new("/bin/sh")
+        );
         let rows = [
-            ("no-such", "exec: \"no-such\": executable file not found in $PATH"),
-            ("/no/such", "exec: \"/no/such\": stat /no/such: no such file or directory"),
+            (
+                "no-such",
+                "exec: \"no-such\": executable file not found in $PATH",
+            ),
+            (
+                "/no/such",
+                "exec: \"/no/such\": stat /no/such: no such file or directory",
+            ),
             ("/etc", "exec: \"/etc\": is a directory"),
             ("/etc/passwd", "exec: \"/etc/passwd\": permission denied"),
         ];

@@ -4,19 +4,21 @@
 //! container. Invariants: every place below the root is looked up with the root as `/` (`RESOLVE_IN_ROOT`), so no link
 //! in an image leads out; sources are cloned before the tree stops propagating, so that bidirectional mounts stay peers.
 
+mod devices;
+
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, SFlag};
+use nix::sys::stat::Mode;
 
 use super::{Failure, Plan, SandboxParts, during};
-use crate::config::{ContainerConfig, DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS, Mount, Propagation, RootFs};
+use crate::config::{
+    ContainerConfig, DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS, Mount, Propagation, RootFs,
+};
 use crate::sys;
 
 /// Longest option string `mount(2)` takes: one page, less the terminator.
@@ -37,7 +39,10 @@ struct Bind {
 pub(super) fn enter(plan: &Plan<'_>, parts: &SandboxParts<'_>) -> Result<(), Failure> {
     let shm = match parts.shm {
         None => None,
-        Some(namespace) => Some(clone_shm(namespace, parts.host_mounts).or_else(during(|| "share /dev/shm".to_owned()))?),
+        Some(namespace) => Some(
+            clone_shm(namespace, parts.host_mounts)
+                .or_else(during(|| "share /dev/shm".to_owned()))?,
+        ),
     };
     let mut namespaces = libc::CLONE_NEWNS;
     // As containerd: on v2 a container sees its own group as the root, unless privileged.
@@ -59,11 +64,13 @@ pub(super) fn enter(plan: &Plan<'_>, parts: &SandboxParts<'_>) -> Result<(), Fai
     let root = open_dir(&root_path).or_else(during(|| format!("open {}", root_path.display())))?;
     kernel_mounts(plan, root.as_fd(), shm)?;
     group_mounts(plan, root.as_fd(), groups)?;
-    devices(plan.config, root.as_fd())?;
+    devices::make(plan.config, root.as_fd())?;
     for bind in binds {
         attach(root.as_fd(), bind)?;
     }
-    nix::unistd::fchdir(root.as_raw_fd()).map_err(io::Error::from).or_else(during(|| "enter the root".to_owned()))?;
+    nix::unistd::fchdir(root.as_raw_fd())
+        .map_err(io::Error::from)
+        .or_else(during(|| "enter the root".to_owned()))?;
     sys::pivot_to_cwd().or_else(during(|| "pivot_root".to_owned()))
 }
 
@@ -78,10 +85,13 @@ pub(super) fn restrict(config: &ContainerConfig) -> Result<(), Failure> {
         return Ok(());
     }
     let or_default = |paths: &Option<Vec<String>>, default: &[&str]| {
-        paths.clone().unwrap_or_else(|| default.iter().map(|p| (*p).to_owned()).collect())
+        paths
+            .clone()
+            .unwrap_or_else(|| default.iter().map(|p| (*p).to_owned()).collect())
     };
     for path in or_default(&config.readonly_paths, DEFAULT_READONLY_PATHS) {
-        existing(read_only_path(Path::new(&path))).or_else(during(|| format!("make {path} read-only")))?;
+        existing(read_only_path(Path::new(&path)))
+            .or_else(during(|| format!("make {path} read-only")))?;
     }
     for path in or_default(&config.masked_paths, DEFAULT_MASKED_PATHS) {
         existing(mask(Path::new(&path))).or_else(during(|| format!("mask {path}")))?;
@@ -143,15 +153,22 @@ fn clone_source(mount: &Mount) -> Result<Bind, Failure> {
     if let Err(error) = fs::metadata(source) {
         // As containerd: a missing source is made, as a directory.
         match error.kind() {
-            io::ErrorKind::NotFound => fs::create_dir_all(source).or_else(during(|| format!("create mount source {}", source.display())))?,
+            io::ErrorKind::NotFound => fs::create_dir_all(source).or_else(during(|| {
+                format!("create mount source {}", source.display())
+            }))?,
             _ => return Err(format!("mount source {}: {error}", source.display())),
         }
     }
     if mount.propagation == Propagation::Bidirectional {
-        let table = fs::read_to_string("/proc/self/mountinfo").or_else(during(|| "read the mount table".to_owned()))?;
-        let real = fs::canonicalize(source).or_else(during(|| format!("mount source {}", source.display())))?;
+        let table = fs::read_to_string("/proc/self/mountinfo")
+            .or_else(during(|| "read the mount table".to_owned()))?;
+        let real = fs::canonicalize(source)
+            .or_else(during(|| format!("mount source {}", source.display())))?;
         if !is_shared(&table, &real) {
-            return Err(format!("path {:?} is not on a shared mount", source.display().to_string()));
+            return Err(format!(
+                "path {:?} is not on a shared mount",
+                source.display().to_string()
+            ));
         }
     }
     let fail = || format!("mount source {}", source.display());
@@ -166,18 +183,32 @@ fn clone_source(mount: &Mount) -> Result<Bind, Failure> {
 
 /// Whether the mount that holds `path` is shared, by the text of mountinfo.
 fn is_shared(mountinfo: &str, path: &Path) -> bool {
-    let fields = mountinfo.lines().map(|l| l.split(' ').collect::<Vec<_>>()).filter(|f| f.len() > 6);
+    let fields = mountinfo
+        .lines()
+        .map(|l| l.split(' ').collect::<Vec<_>>())
+        .filter(|f| f.len() > 6);
     // Of several mounts at one place the last one counts.
     fields
         .filter(|f| path.starts_with(f[4].replace("\\040", " ")))
         .max_by_key(|f| f[4].len())
-        .is_some_and(|f| f[6..].iter().take_while(|o| **o != "-").any(|o| o.starts_with("shared:")))
+        .is_some_and(|f| {
+            f[6..]
+                .iter()
+                .take_while(|o| **o != "-")
+                .any(|o| o.starts_with("shared:"))
+        })
 }
 
 fn resolv_conf(plan: &Plan<'_>, parts: &SandboxParts<'_>) -> Result<Option<Bind>, Failure> {
     let target = Path::new("/etc/resolv.conf");
     match &parts.resolv_conf {
-        Some(source) if plan.config.mounts.iter().all(|m| m.container_path != target) => {
+        Some(source)
+            if plan
+                .config
+                .mounts
+                .iter()
+                .all(|m| m.container_path != target) =>
+        {
             let mount = Mount {
                 host_path: source.clone(),
                 container_path: target.to_owned(),
@@ -201,7 +232,12 @@ fn mount_root(rootfs: &RootFs) -> Result<PathBuf, Failure> {
             sys::move_mount(tree.as_fd(), target.as_fd()).or_else(during(fail))?;
             Ok(path.clone())
         }
-        RootFs::Overlay { lower, upper, work, merged } => {
+        RootFs::Overlay {
+            lower,
+            upper,
+            work,
+            merged,
+        } => {
             let fail = || format!("mount overlay at {}", merged.display());
             let (data, _open) = overlay_options(lower, upper, work).or_else(during(fail))?;
             sys::mount("overlay", merged, "overlay", 0, &data).or_else(during(fail))?;
@@ -211,20 +247,44 @@ fn mount_root(rootfs: &RootFs) -> Result<PathBuf, Failure> {
 }
 
 /// The options of an overlay. If the names of the layers do not fit, they are named by open descriptors.
-fn overlay_options(lower: &[PathBuf], upper: &Path, work: &Path) -> io::Result<(String, Vec<OwnedFd>)> {
-    let escape = |p: &Path| p.display().to_string().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
+fn overlay_options(
+    lower: &[PathBuf],
+    upper: &Path,
+    work: &Path,
+) -> io::Result<(String, Vec<OwnedFd>)> {
+    let escape = |p: &Path| {
+        p.display()
+            .to_string()
+            .replace('\\', "\\\\")
+            .replace(':', "\\:")
+            .replace(',', "\\,")
+    };
     let build = |lower: &[String]| {
-        format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), escape(upper), escape(work))
+        format!(
+            "lowerdir={},upperdir={},workdir={}",
+            lower.join(":"),
+            escape(upper),
+            escape(work)
+        )
     };
     let data = build(&lower.iter().map(|p| escape(p)).collect::<Vec<_>>());
     if data.len() <= MAX_MOUNT_DATA {
         return Ok((data, Vec::new()));
     }
-    let open = lower.iter().map(|p| open_path(p)).collect::<io::Result<Vec<_>>>()?;
-    let names: Vec<_> = open.iter().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd())).collect();
+    let open = lower
+        .iter()
+        .map(|p| open_path(p))
+        .collect::<io::Result<Vec<_>>>()?;
+    let names: Vec<_> = open
+        .iter()
+        .map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd()))
+        .collect();
     let data = build(&names);
     if data.len() > MAX_MOUNT_DATA {
-        return Err(io::Error::other(format!("{} layers are too many for one mount", lower.len())));
+        return Err(io::Error::other(format!(
+            "{} layers are too many for one mount",
+            lower.len()
+        )));
     }
     Ok((data, open))
 }
@@ -243,7 +303,13 @@ fn place(root: BorrowedFd<'_>, path: &Path, is_dir: bool, links: u32) -> io::Res
         nix::sys::stat::mkdirat(Some(dir.as_raw_fd()), name, Mode::from_bits_truncate(0o755))
     } else {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-        nix::fcntl::openat(Some(dir.as_raw_fd()), name, flags, Mode::from_bits_truncate(0o644)).and_then(nix::unistd::close)
+        nix::fcntl::openat(
+            Some(dir.as_raw_fd()),
+            name,
+            flags,
+            Mode::from_bits_truncate(0o644),
+        )
+        .and_then(nix::unistd::close)
     };
     match made {
         // A link that leads nowhere yet: make what it names.
@@ -259,7 +325,11 @@ fn place(root: BorrowedFd<'_>, path: &Path, is_dir: bool, links: u32) -> io::Res
 fn attach(root: BorrowedFd<'_>, bind: Bind) -> Result<(), Failure> {
     let fail = || format!("mount at {}", bind.target.display());
     let target = place(root, &bind.target, bind.is_dir, MAX_LINKS).or_else(during(fail))?;
-    let set = if bind.read_only { sys::MOUNT_ATTR_RDONLY } else { 0 };
+    let set = if bind.read_only {
+        sys::MOUNT_ATTR_RDONLY
+    } else {
+        0
+    };
     let propagation = match bind.propagation {
         Propagation::None => libc::MS_PRIVATE,
         Propagation::HostToContainer => libc::MS_SLAVE,
@@ -269,16 +339,32 @@ fn attach(root: BorrowedFd<'_>, bind: Bind) -> Result<(), Failure> {
     sys::move_mount(bind.tree.as_fd(), target.as_fd()).or_else(during(fail))
 }
 
-fn kernel_mounts(plan: &Plan<'_>, root: BorrowedFd<'_>, shm: Option<OwnedFd>) -> Result<(), Failure> {
+fn kernel_mounts(
+    plan: &Plan<'_>,
+    root: BorrowedFd<'_>,
+    shm: Option<OwnedFd>,
+) -> Result<(), Failure> {
     const QUIET: libc::c_ulong = libc::MS_NOSUID | libc::MS_NOEXEC | libc::MS_NODEV;
     let mount = |fstype: &str, at: &str, flags, data: &str| {
-        place(root, Path::new(at), true, MAX_LINKS).and_then(|target| sys::mount_at(fstype, target.as_fd(), fstype, flags, data))
+        place(root, Path::new(at), true, MAX_LINKS)
+            .and_then(|target| sys::mount_at(fstype, target.as_fd(), fstype, flags, data))
     };
     let must = |result: io::Result<()>, at: &str| result.or_else(during(|| format!("mount {at}")));
     must(mount("proc", "/proc", QUIET, ""), "/proc")?;
-    must(mount("tmpfs", "/dev", libc::MS_NOSUID | libc::MS_STRICTATIME, "mode=755,size=65536k"), "/dev")?;
+    must(
+        mount(
+            "tmpfs",
+            "/dev",
+            libc::MS_NOSUID | libc::MS_STRICTATIME,
+            "mode=755,size=65536k",
+        ),
+        "/dev",
+    )?;
     let pts = "newinstance,ptmxmode=0666,mode=0620,gid=5";
-    must(mount("devpts", "/dev/pts", libc::MS_NOSUID | libc::MS_NOEXEC, pts), "/dev/pts")?;
+    must(
+        mount("devpts", "/dev/pts", libc::MS_NOSUID | libc::MS_NOEXEC, pts),
+        "/dev/pts",
+    )?;
     match mount("mqueue", "/dev/mqueue", QUIET, "") {
         // A kernel without POSIX message queues.
         Err(e) if e.raw_os_error() == Some(libc::ENODEV) => {}
@@ -286,7 +372,8 @@ fn kernel_mounts(plan: &Plan<'_>, root: BorrowedFd<'_>, shm: Option<OwnedFd>) ->
     }
     let shm = match shm {
         Some(tree) => tree,
-        None => sys::clone_tree(Path::new("/dev/shm"), false).or_else(during(|| "share the host's /dev/shm".to_owned()))?,
+        None => sys::clone_tree(Path::new("/dev/shm"), false)
+            .or_else(during(|| "share the host's /dev/shm".to_owned()))?,
     };
     let fail = || "mount /dev/shm".to_owned();
     let target = place(root, Path::new("/dev/shm"), true, MAX_LINKS).or_else(during(fail))?;
@@ -306,14 +393,19 @@ fn clone_groups(plan: &Plan<'_>) -> Result<BTreeMap<PathBuf, OwnedFd>, Failure> 
     let mut groups = BTreeMap::new();
     if plan.cgroups.version() == 1 {
         for (controller, dir) in plan.cgroups.directories(plan.cgroup) {
-            let tree = sys::clone_tree(&dir, false).or_else(during(|| format!("control group {}", dir.display())))?;
+            let tree = sys::clone_tree(&dir, false)
+                .or_else(during(|| format!("control group {}", dir.display())))?;
             groups.insert(PathBuf::from(controller), tree);
         }
     }
     Ok(groups)
 }
 
-fn group_mounts(plan: &Plan<'_>, root: BorrowedFd<'_>, groups: BTreeMap<PathBuf, OwnedFd>) -> Result<(), Failure> {
+fn group_mounts(
+    plan: &Plan<'_>,
+    root: BorrowedFd<'_>,
+    groups: BTreeMap<PathBuf, OwnedFd>,
+) -> Result<(), Failure> {
     const AT: &str = "/sys/fs/cgroup";
     let fail = || format!("mount {AT}");
     let flags = libc::MS_NOSUID | libc::MS_NOEXEC | libc::MS_NODEV;
@@ -323,91 +415,26 @@ fn group_mounts(plan: &Plan<'_>, root: BorrowedFd<'_>, groups: BTreeMap<PathBuf,
     } else {
         sys::mount_at("tmpfs", target.as_fd(), "tmpfs", flags, "mode=755").or_else(during(fail))?;
         for (name, tree) in groups {
-            let target = place(root, &Path::new(AT).join(name), true, MAX_LINKS).or_else(during(fail))?;
+            let target =
+                place(root, &Path::new(AT).join(name), true, MAX_LINKS).or_else(during(fail))?;
             sys::move_mount(tree.as_fd(), target.as_fd()).or_else(during(fail))?;
         }
     }
     let quiet = sys::MOUNT_ATTR_NOSUID | sys::MOUNT_ATTR_NODEV | sys::MOUNT_ATTR_NOEXEC;
-    let set = if plan.config.privileged { quiet } else { quiet | sys::MOUNT_ATTR_RDONLY };
+    let set = if plan.config.privileged {
+        quiet
+    } else {
+        quiet | sys::MOUNT_ATTR_RDONLY
+    };
     sys::open_in_root(root, Path::new(AT), libc::O_PATH)
         .and_then(|dir| sys::mount_setattr(dir.as_fd(), true, set, 0))
         .or_else(during(fail))
 }
 
-fn devices(config: &ContainerConfig, root: BorrowedFd<'_>) -> Result<(), Failure> {
-    let dev = sys::open_in_root(root, Path::new("/dev"), libc::O_PATH | libc::O_DIRECTORY).or_else(during(|| "open /dev".to_owned()))?;
-    for (name, major, minor) in
-        [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)]
-    {
-        make_node(dev.as_fd(), OsStr::new(name), SFlag::S_IFCHR, 0o666, libc::makedev(major, minor))
-            .or_else(during(|| format!("make /dev/{name}")))?;
-    }
-    let base = PathBuf::from(format!("/proc/self/fd/{}", dev.as_raw_fd()));
-    for (name, target) in [
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-        ("core", "/proc/kcore"),
-        ("ptmx", "pts/ptmx"),
-    ] {
-        symlink(target, base.join(name)).or_else(during(|| format!("make /dev/{name}")))?;
-    }
-    for device in &config.devices {
-        pass_device(root, &device.host_path, &device.container_path)
-            .or_else(during(|| format!("pass device {}", device.host_path.display())))?;
-    }
-    if config.privileged {
-        pass_all_devices(root, Path::new("/dev")).or_else(during(|| "pass the host's devices".to_owned()))?;
-    }
-    Ok(())
-}
-
-fn make_node(dir: BorrowedFd<'_>, name: &OsStr, kind: SFlag, mode: u32, device: libc::dev_t) -> io::Result<()> {
-    match nix::sys::stat::mknodat(Some(dir.as_raw_fd()), name, kind, Mode::from_bits_truncate(mode), device) {
-        Err(nix::errno::Errno::EEXIST) => Ok(()),
-        result => result.map_err(io::Error::from),
-    }
-}
-
-fn pass_device(root: BorrowedFd<'_>, host: &Path, container: &Path) -> io::Result<()> {
-    let meta = fs::metadata(host)?;
-    let kind = match meta.file_type() {
-        t if t.is_char_device() => SFlag::S_IFCHR,
-        t if t.is_block_device() => SFlag::S_IFBLK,
-        _ => return Err(io::Error::other("not a device")),
-    };
-    let (Some(parent), Some(name)) = (container.parent(), container.file_name()) else {
-        return Err(io::Error::from(io::ErrorKind::InvalidInput));
-    };
-    let dir = place(root, parent, true, MAX_LINKS)?;
-    make_node(dir.as_fd(), name, kind, meta.permissions().mode() & 0o777, meta.rdev())
-}
-
-/// Every device of the host, but for the directories that belong to the container itself.
-fn pass_all_devices(root: BorrowedFd<'_>, dir: &Path) -> io::Result<()> {
-    const OWN: &[&str] = &["/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/console", "/dev/ptmx", "/dev/hugepages"];
-    for entry in fs::read_dir(dir)?.flatten() {
-        let path = entry.path();
-        let Ok(kind) = entry.file_type() else { continue };
-        if OWN.iter().any(|own| path == Path::new(own)) {
-            continue;
-        }
-        if kind.is_dir() {
-            pass_all_devices(root, &path)?;
-        } else if kind.is_char_device() || kind.is_block_device() {
-            match pass_device(root, &path, &path) {
-                // Gone since it was listed.
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                result => result?,
-            }
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -415,7 +442,12 @@ mod tests {
         let table = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n\
                      28 27 0:25 / /mnt rw shared:7 master:1 - tmpfs tmpfs rw\n\
                      29 28 0:26 / /mnt/private rw - tmpfs tmpfs shared:no\n";
-        for (path, shared) in [("/mnt/a", true), ("/mnt/private/x", false), ("/mntx", false), ("/etc", false)] {
+        for (path, shared) in [
+            ("/mnt/a", true),
+            ("/mnt/private/x", false),
+            ("/mntx", false),
+            ("/etc", false),
+        ] {
             assert_eq!(is_shared(table, Path::new(path)), shared, "{path}");
         }
     }
@@ -423,13 +455,22 @@ mod tests {
     #[test]
     fn long_layer_lists_are_named_by_descriptor() {
         let dir = tempfile::tempdir().unwrap();
-        let short = overlay_options(&["/a:b".into(), "/c".into()], Path::new("/u"), Path::new("/w")).unwrap();
+        let short = overlay_options(
+            &["/a:b".into(), "/c".into()],
+            Path::new("/u"),
+            Path::new("/w"),
+        )
+        .unwrap();
         assert_eq!(short.0, "lowerdir=/a\\:b:/c,upperdir=/u,workdir=/w");
         let layer = dir.path().join("a-layer-with-a-long-name");
         fs::create_dir(&layer).unwrap();
         let layers = vec![layer; 160];
         let (data, open) = overlay_options(&layers, Path::new("/u"), Path::new("/w")).unwrap();
-        assert!(data.len() <= MAX_MOUNT_DATA && data.starts_with("lowerdir=/proc/self/fd/"), "{}", data.len());
+        assert!(
+            data.len() <= MAX_MOUNT_DATA && data.starts_with("lowerdir=/proc/self/fd/"),
+            "{}",
+            data.len()
+        );
         assert_eq!(open.len(), 160);
     }
 
@@ -447,6 +488,11 @@ mod tests {
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
         assert!(dir.path().join("y").is_dir());
         assert!(dir.path().join("later/z").is_file());
-        assert!(dir.path().join(outside.path().strip_prefix("/").unwrap()).join("x").is_dir());
+        assert!(
+            dir.path()
+                .join(outside.path().strip_prefix("/").unwrap())
+                .join("x")
+                .is_dir()
+        );
     }
 }

@@ -40,10 +40,13 @@ fn open() -> io::Result<(File, OwnedFd)> {
         .open("/dev/pts/ptmx")?;
     let unlock: libc::c_int = 0;
     // SAFETY: TIOCSPTLCK reads one integer, which outlives the call.
-    sys::check(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK as _, &raw const unlock) }.into())?;
+    let unlocked =
+        unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK as _, &raw const unlock) };
+    sys::check(unlocked.into())?;
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: TIOCGPTPEER takes open flags and returns a new descriptor; no path is looked up.
-    let raw = sys::check(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER as _, flags) }.into())?;
+    let raw = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER as _, flags) };
+    let raw = sys::check(raw.into())?;
     let raw = i32::try_from(raw).map_err(io::Error::other)?;
     // SAFETY: the kernel has just returned this descriptor to us.
     Ok((master, unsafe { OwnedFd::from_raw_fd(raw) }))
@@ -51,7 +54,12 @@ fn open() -> io::Result<(File, OwnedFd)> {
 
 fn mount_console(slave: &OwnedFd) -> io::Result<()> {
     let name = std::fs::read_link(format!("/proc/self/fd/{}", slave.as_raw_fd()))?;
-    let target = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open("/dev/console")?;
+    let target = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open("/dev/console")?;
     let tree = sys::clone_tree(Path::new(&name), false)?;
     sys::move_mount(tree.as_fd(), target.as_fd())
 }

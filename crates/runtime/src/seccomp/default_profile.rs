@@ -100,7 +100,9 @@ const AF_VSOCK: u64 = 40;
 pub(super) fn build(caps: CapSet) -> Result<Filters, SeccompError> {
     let mut rules = Rules::new();
     for row in syscalls::SYSCALLS {
-        let Some(number) = syscalls::native(row) else { continue };
+        let Some(number) = syscalls::native(row) else {
+            continue;
+        };
         if BLOCKED.contains(&row.0) {
             continue;
         }
@@ -113,7 +115,11 @@ pub(super) fn build(caps: CapSet) -> Result<Filters, SeccompError> {
     let eperm = SeccompAction::Errno(libc::EPERM.cast_unsigned());
     let main = compile(rules, SeccompAction::Allow, eperm)?;
     // clone3 passes its flags in memory, where a filter cannot look.
-    let hidden: &[i64] = if caps.contains(Cap::SysAdmin) { &[] } else { &[libc::SYS_clone3] };
+    let hidden: &[i64] = if caps.contains(Cap::SysAdmin) {
+        &[]
+    } else {
+        &[libc::SYS_clone3]
+    };
     // The kernel keeps the verdict of the newest filter among equals, so ENOSYS goes in last to win over EPERM.
     Ok(Filters(vec![main, unknown_calls(hidden)]))
 }
@@ -125,8 +131,13 @@ fn conditions(name: &str, caps: CapSet) -> Result<Vec<SeccompRule>, SeccompError
             .map_err(|e| SeccompError::Compile(e.to_string()))
     };
     match name {
-        "clone" if !caps.contains(Cap::SysAdmin) => Ok(vec![when(SeccompCmpOp::MaskedEq(NAMESPACE_FLAGS), 0)?]),
-        "personality" => PERSONALITIES.iter().map(|p| when(SeccompCmpOp::Eq, *p)).collect(),
+        "clone" if !caps.contains(Cap::SysAdmin) => {
+            Ok(vec![when(SeccompCmpOp::MaskedEq(NAMESPACE_FLAGS), 0)?])
+        }
+        "personality" => PERSONALITIES
+            .iter()
+            .map(|p| when(SeccompCmpOp::Eq, *p))
+            .collect(),
         "socket" => Ok(vec![when(SeccompCmpOp::Ne, AF_VSOCK)?]),
         _ => Ok(Vec::new()),
     }
@@ -152,10 +163,30 @@ mod tests {
     #[test]
     fn the_default_blocks_what_reaches_past_the_container() {
         let filters = build(caps::default_set()).unwrap();
-        for name in ["mount", "unshare", "setns", "keyctl", "bpf", "reboot", "io_uring_setup", "sethostname", "kexec_load"] {
+        for name in [
+            "mount",
+            "unshare",
+            "setns",
+            "keyctl",
+            "bpf",
+            "reboot",
+            "io_uring_setup",
+            "sethostname",
+            "kexec_load",
+        ] {
             assert_eq!(call(&filters, name, &[]), EPERM, "{name}");
         }
-        for name in ["read", "execve", "ptrace", "chroot", "openat", "clone", "seccomp", "capset", "futex_waitv"] {
+        for name in [
+            "read",
+            "execve",
+            "ptrace",
+            "chroot",
+            "openat",
+            "clone",
+            "seccomp",
+            "capset",
+            "futex_waitv",
+        ] {
             assert_eq!(call(&filters, name, &[]), ALLOW, "{name}");
         }
     }
@@ -172,8 +203,16 @@ mod tests {
             (Cap::SysBoot, "reboot"),
             (Cap::DacReadSearch, "open_by_handle_at"),
         ] {
-            assert_ne!(call(&build(base).unwrap(), name, &[]), ALLOW, "{name} without {cap:?}");
-            assert_eq!(call(&build(base.with(cap)).unwrap(), name, &[]), ALLOW, "{name} with {cap:?}");
+            assert_ne!(
+                call(&build(base).unwrap(), name, &[]),
+                ALLOW,
+                "{name} without {cap:?}"
+            );
+            assert_eq!(
+                call(&build(base.with(cap)).unwrap(), name, &[]),
+                ALLOW,
+                "{name} with {cap:?}"
+            );
         }
         assert_eq!(call(&build(CapSet::EMPTY).unwrap(), "chroot", &[]), EPERM);
     }

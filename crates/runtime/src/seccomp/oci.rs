@@ -62,14 +62,23 @@ struct Arg {
 
 pub(super) fn load(path: &Path, caps: CapSet) -> Result<Filters, SeccompError> {
     let shown = path.display().to_string();
-    let read = |source| SeccompError::Read { path: shown.clone(), source };
+    let read = |source| SeccompError::Read {
+        path: shown.clone(),
+        source,
+    };
     let size = std::fs::metadata(path).map_err(read)?.len();
     if size > MAX_PROFILE_BYTES {
         let reason = format!("{size} bytes, the limit is {MAX_PROFILE_BYTES}");
-        return Err(SeccompError::Parse { path: shown, reason });
+        return Err(SeccompError::Parse {
+            path: shown,
+            reason,
+        });
     }
     let text = std::fs::read(path).map_err(read)?;
-    parse(&text, caps).map_err(|reason| SeccompError::Parse { path: shown, reason })
+    parse(&text, caps).map_err(|reason| SeccompError::Parse {
+        path: shown,
+        reason,
+    })
 }
 
 /// Compiles a profile. The error is a reason for people; the caller adds the file's name.
@@ -84,9 +93,13 @@ fn parse(text: &[u8], caps: CapSet) -> Result<Filters, String> {
         }
         let action = action(&entry.action, entry.errno_ret)?;
         let rule = rule(entry.args.as_deref().unwrap_or_default())?;
-        let group = groups.entry(format!("{action:?}")).or_insert_with(|| (action, Rules::new()));
+        let group = groups
+            .entry(format!("{action:?}"))
+            .or_insert_with(|| (action, Rules::new()));
         for name in entry.names.iter().chain(&entry.name) {
-            let Some(number) = syscalls::number(name) else { continue };
+            let Some(number) = syscalls::number(name) else {
+                continue;
+            };
             add(&mut group.1, number, rule.clone());
         }
     }
@@ -94,7 +107,10 @@ fn parse(text: &[u8], caps: CapSet) -> Result<Filters, String> {
 }
 
 /// One filter for the default with exceptions for everything listed, and one filter per other action.
-fn assemble(default: SeccompAction, groups: BTreeMap<String, (SeccompAction, Rules)>) -> Result<Filters, SeccompError> {
+fn assemble(
+    default: SeccompAction,
+    groups: BTreeMap<String, (SeccompAction, Rules)>,
+) -> Result<Filters, SeccompError> {
     let mut programs = Vec::new();
     let mut listed = Rules::new();
     for (action, rules) in groups.into_values() {
@@ -104,7 +120,9 @@ fn assemble(default: SeccompAction, groups: BTreeMap<String, (SeccompAction, Rul
         for (number, alternatives) in &rules {
             match alternatives.as_slice() {
                 [] => add(&mut listed, *number, None),
-                some => some.iter().for_each(|r| add(&mut listed, *number, Some(r.clone()))),
+                some => some
+                    .iter()
+                    .for_each(|r| add(&mut listed, *number, Some(r.clone()))),
             }
         }
         if action != SeccompAction::Allow {
@@ -128,13 +146,20 @@ fn add(rules: &mut Rules, number: i64, rule: Option<SeccompRule>) {
 }
 
 fn applies(entry: &Entry, caps: CapSet) -> bool {
-    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let arch = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    };
     let holds = |name: &String| Cap::parse(name).is_some_and(|c| caps.contains(c));
     let here = |a: &String| a == arch;
     let included = entry.includes.as_ref().is_none_or(|f| {
         f.caps.iter().all(holds) && (f.arches.is_empty() || f.arches.iter().any(here))
     });
-    let excluded = entry.excludes.as_ref().is_some_and(|f| f.caps.iter().any(holds) || f.arches.iter().any(here));
+    let excluded = entry
+        .excludes
+        .as_ref()
+        .is_some_and(|f| f.caps.iter().any(holds) || f.arches.iter().any(here));
     included && !excluded
 }
 
@@ -168,10 +193,13 @@ fn rule(args: &[Arg]) -> Result<Option<SeccompRule>, String> {
                 "SCMP_CMP_MASKED_EQ" => (SeccompCmpOp::MaskedEq(arg.value), arg.value_two),
                 other => return Err(format!("operator {other:?} is not supported")),
             };
-            SeccompCondition::new(arg.index, SeccompCmpArgLen::Qword, op, value).map_err(|e| e.to_string())
+            SeccompCondition::new(arg.index, SeccompCmpArgLen::Qword, op, value)
+                .map_err(|e| e.to_string())
         })
         .collect();
-    SeccompRule::new(conditions?).map(Some).map_err(|e| e.to_string())
+    SeccompRule::new(conditions?)
+        .map(Some)
+        .map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
@@ -230,8 +258,14 @@ mod tests {
     fn what_cannot_be_honoured_is_refused() {
         for (json, part) in [
             (r#"{"defaultAction":"SCMP_ACT_NOTIFY"}"#, "SCMP_ACT_NOTIFY"),
-            (r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":1,"op":"X"}]}]}"#, "\"X\""),
-            (r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":9,"value":1,"op":"SCMP_CMP_EQ"}]}]}"#, "index"),
+            (
+                r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":1,"op":"X"}]}]}"#,
+                "\"X\"",
+            ),
+            (
+                r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":9,"value":1,"op":"SCMP_CMP_EQ"}]}]}"#,
+                "index",
+            ),
             ("[]", "expected"),
         ] {
             let error = build(json).unwrap_err();

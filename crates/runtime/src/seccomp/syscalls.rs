@@ -393,7 +393,11 @@ pub(super) fn number(name: &str) -> Option<i64> {
 
 /// This architecture's number in a row of [`SYSCALLS`].
 pub(super) fn native(row: &(&str, i32, i32)) -> Option<i64> {
-    let number = if cfg!(target_arch = "aarch64") { row.2 } else { row.1 };
+    let number = if cfg!(target_arch = "aarch64") {
+        row.2
+    } else {
+        row.1
+    };
     (number >= 0).then_some(i64::from(number))
 }
 
@@ -407,7 +411,11 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SYSCALLS.len());
-        for (name, expected) in [("read", libc::SYS_read), ("clone3", libc::SYS_clone3), ("mount", libc::SYS_mount)] {
+        for (name, expected) in [
+            ("read", libc::SYS_read),
+            ("clone3", libc::SYS_clone3),
+            ("mount", libc::SYS_mount),
+        ] {
             assert_eq!(number(name), Some(expected), "{name}");
         }
         assert_eq!(number("no_such_call"), None);

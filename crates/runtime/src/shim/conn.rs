@@ -36,7 +36,14 @@ pub(super) struct Conn {
 impl Conn {
     pub(super) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, input: Vec::new(), output: VecDeque::new(), subscribed: false, closed: false, last: false })
+        Ok(Self {
+            stream,
+            input: Vec::new(),
+            output: VecDeque::new(),
+            subscribed: false,
+            closed: false,
+            last: false,
+        })
     }
 
     pub(super) fn raw(&self) -> RawFd {
@@ -76,7 +83,10 @@ impl Conn {
                 // Nothing after it can be trusted to begin a frame.
                 self.input.clear();
                 self.last = true;
-                Some(Err(WireError::new(WireErrorKind::Invalid, format!("unreadable request: {message}"))))
+                Some(Err(WireError::new(
+                    WireErrorKind::Invalid,
+                    format!("unreadable request: {message}"),
+                )))
             }
         }
     }
@@ -88,7 +98,11 @@ impl Conn {
             return;
         }
         match proto::encode(reply) {
-            Ok(bytes) => self.output.push_back(Frame { bytes, sent: 0, fds }),
+            Ok(bytes) => self.output.push_back(Frame {
+                bytes,
+                sent: 0,
+                fds,
+            }),
             Err(_) => self.closed = true,
         }
         self.flush();

@@ -68,7 +68,13 @@ pub(super) struct Sink {
 
 impl Sink {
     pub(super) fn new(stream: Stream, fd: OwnedFd) -> Self {
-        Self { stream, fd, pending: Vec::new(), stalled_since: None, gone: false }
+        Self {
+            stream,
+            fd,
+            pending: Vec::new(),
+            stalled_since: None,
+            gone: false,
+        }
     }
 
     pub(super) fn wants_write(&self) -> bool {
@@ -130,12 +136,17 @@ impl Container {
     /// Whether output `index` should be read now: it is open and no client is far behind.
     pub(super) fn wants_read(&self, index: usize) -> bool {
         self.outputs[index].is_some()
-            && !self.sinks.iter().any(|s| s.stream == STREAMS[index] && s.pending.len() >= SINK_BYTES)
+            && !self
+                .sinks
+                .iter()
+                .any(|s| s.stream == STREAMS[index] && s.pending.len() >= SINK_BYTES)
     }
 
     /// Reads one output once, into the log and to the clients.
     pub(super) fn pump(&mut self, index: usize, now: Instant) {
-        let Some(fd) = &self.outputs[index] else { return };
+        let Some(fd) = &self.outputs[index] else {
+            return;
+        };
         let mut buffer = [0; READ_BYTES];
         match sys::read(fd.as_fd(), &mut buffer) {
             Ok(0) => self.close_output(index),
@@ -149,7 +160,11 @@ impl Container {
                 }
                 self.sinks.retain(|s| !s.gone);
             }
-            Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+                ) => {}
             // EIO is how a terminal says that its last user has gone.
             Err(_) => self.close_output(index),
         }
@@ -166,9 +181,16 @@ impl Container {
 
     /// Drops clients that have gone, and those that have everything of a stream that has ended.
     pub(super) fn prune_sinks(&mut self) {
-        let open = [self.outputs[0].is_some(), self.outputs[1].is_some()];
-        let ended = |stream| (stream == Stream::Stdout && !open[0]) || (stream == Stream::Stderr && !open[1]);
-        self.sinks.retain(|s| !s.gone && !(s.pending.is_empty() && ended(s.stream)));
+        let [stdout, stderr] = [self.outputs[0].is_some(), self.outputs[1].is_some()];
+        let open = |stream| {
+            if stream == Stream::Stdout {
+                stdout
+            } else {
+                stderr
+            }
+        };
+        self.sinks
+            .retain(|s| !s.gone && (!s.pending.is_empty() || open(s.stream)));
     }
 
     /// The next moment at which something has to happen without an event.

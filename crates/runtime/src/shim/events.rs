@@ -55,7 +55,11 @@ impl Shim {
     fn poll_set(&self) -> (Vec<libc::pollfd>, Vec<Token>) {
         let (mut fds, mut tokens) = (Vec::new(), Vec::new());
         let mut add = |fd: RawFd, events: libc::c_short, token: Token| {
-            fds.push(libc::pollfd { fd, events, revents: 0 });
+            fds.push(libc::pollfd {
+                fd,
+                events,
+                revents: 0,
+            });
             tokens.push(token);
         };
         if self.conns.len() < MAX_CONNS {
@@ -67,14 +71,25 @@ impl Shim {
                 add(report.as_raw_fd(), libc::POLLIN, Token::Report(id.clone()));
             }
             for index in 0..STREAMS.len() {
-                if let Some(fd) = container.outputs[index].as_ref().filter(|_| container.wants_read(index)) {
-                    add(fd.as_raw_fd(), libc::POLLIN, Token::Output(id.clone(), index));
+                if let Some(fd) = container.outputs[index]
+                    .as_ref()
+                    .filter(|_| container.wants_read(index))
+                {
+                    add(
+                        fd.as_raw_fd(),
+                        libc::POLLIN,
+                        Token::Output(id.clone(), index),
+                    );
                 }
             }
             for sink in &container.sinks {
                 // Without POLLOUT this still tells when the client has gone.
                 let events = if sink.wants_write() { libc::POLLOUT } else { 0 };
-                add(sink.fd.as_raw_fd(), events, Token::Sink(id.clone(), sink.fd.as_raw_fd()));
+                add(
+                    sink.fd.as_raw_fd(),
+                    events,
+                    Token::Sink(id.clone(), sink.fd.as_raw_fd()),
+                );
             }
             if let Some(oom) = &container.oom {
                 add(oom.fd.as_raw_fd(), libc::POLLIN, Token::Oom(id.clone()));
@@ -87,14 +102,21 @@ impl Shim {
         }
         add(self.signals.as_raw_fd(), libc::POLLIN, Token::Children);
         for (id, conn) in &self.conns {
-            let events = if conn.wants_write() { libc::POLLIN | libc::POLLOUT } else { libc::POLLIN };
+            let events = if conn.wants_write() {
+                libc::POLLIN | libc::POLLOUT
+            } else {
+                libc::POLLIN
+            };
             add(conn.raw(), events, Token::Conn(*id));
         }
         (fds, tokens)
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.containers.values().filter_map(super::Container::deadline).min()
+        self.containers
+            .values()
+            .filter_map(super::Container::deadline)
+            .min()
     }
 
     fn ready(&mut self, token: Token, revents: libc::c_short, now: Instant) {
@@ -146,7 +168,9 @@ impl Shim {
     }
 
     fn serve(&mut self, id: u64, revents: libc::c_short) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
         if revents & libc::POLLOUT != 0 {
             conn.flush();
         }
@@ -172,7 +196,10 @@ impl Shim {
                 self.stop_sandbox();
                 continue;
             }
-            let exec = self.execs.iter_mut().find(|(_, e)| e.child.pid == pid && e.child.exit.is_none());
+            let exec = self
+                .execs
+                .iter_mut()
+                .find(|(_, e)| e.child.pid == pid && e.child.exit.is_none());
             if let Some((id, exec)) = exec {
                 let id = *id;
                 exec.child.exit = Some(code);
@@ -181,7 +208,11 @@ impl Shim {
                 continue;
             }
             let mut containers = self.containers.iter_mut();
-            let found = containers.find(|(_, c)| c.child.as_ref().is_some_and(|h| h.pid == pid && h.exit.is_none()));
+            let found = containers.find(|(_, c)| {
+                c.child
+                    .as_ref()
+                    .is_some_and(|h| h.pid == pid && h.exit.is_none())
+            });
             if let Some((id, container)) = found {
                 let id = id.clone();
                 if let Some(child) = &mut container.child {
@@ -198,13 +229,16 @@ impl Shim {
     }
 
     fn oom(&mut self, id: &str) {
-        let Some(container) = self.containers.get_mut(id) else { return };
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
         let mut buffer = [0; 1024];
         if let Some(oom) = &container.oom {
             let _ = sys::read(oom.fd.as_fd(), &mut buffer);
         }
         // v1 tells before the kill, v2 after any change of the counters.
-        let killed = self.cgroups.version() == 1 || self.cgroups.oom_kills(&container.status.cgroup) > 0;
+        let killed =
+            self.cgroups.version() == 1 || self.cgroups.oom_kills(&container.status.cgroup) > 0;
         if killed && !container.oom_seen {
             container.oom_seen = true;
             container.status.oom_killed = true;
@@ -222,12 +256,16 @@ impl Shim {
             .map(|(id, _)| id.clone())
             .collect();
         for id in due {
-            let Some(container) = self.containers.get_mut(&id) else { continue };
+            let Some(container) = self.containers.get_mut(&id) else {
+                continue;
+            };
             if container.kill_at.is_some_and(|d| d <= now) {
                 container.kill_at = None;
                 self.kill_container(&id);
             }
-            let Some(container) = self.containers.get_mut(&id) else { continue };
+            let Some(container) = self.containers.get_mut(&id) else {
+                continue;
+            };
             if container.drain_until.is_some_and(|d| d <= now) {
                 container.drain_until = None;
                 (0..STREAMS.len()).for_each(|i| container.close_output(i));
@@ -240,8 +278,12 @@ impl Shim {
 
     /// Moves a container on: from created to running, from running to exited.
     pub(super) fn settle(&mut self, id: &str) {
-        let Some(container) = self.containers.get_mut(id) else { return };
-        let Some(child) = &mut container.child else { return };
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
+        let Some(child) = &mut container.child else {
+            return;
+        };
         if child.report.is_some() {
             return;
         }
@@ -259,9 +301,13 @@ impl Shim {
             let waiter = container.start_waiter.take();
             self.persist();
             self.publish(Event::Started(status.clone()));
-            waiter.into_iter().for_each(|w| self.reply(w, &Reply::Container(status.clone())));
+            waiter
+                .into_iter()
+                .for_each(|w| self.reply(w, &Reply::Container(status.clone())));
         }
-        let Some(container) = self.containers.get_mut(id) else { return };
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
         let ended = container.child.as_ref().is_some_and(|c| c.exit.is_some());
         if ended && container.outputs.iter().all(Option::is_none) {
             self.finish(id);
@@ -270,8 +316,12 @@ impl Shim {
 
     /// Records the end of a container whose process and output have ended.
     fn finish(&mut self, id: &str) {
-        let Some(container) = self.containers.get_mut(id) else { return };
-        let Some(child) = container.child.take() else { return };
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
+        let Some(child) = container.child.take() else {
+            return;
+        };
         container.oom = None;
         container.stdin = None;
         container.drain_until = None;
@@ -291,7 +341,9 @@ impl Shim {
 
     /// Marks a container exited and tells everyone who waits for that.
     pub(super) fn exited(&mut self, id: &str) {
-        let Some(container) = self.containers.get_mut(id) else { return };
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
         let status = &mut container.status;
         status.state = ContainerState::Exited;
         status.finished_at = sys::wall_nanos();
@@ -307,18 +359,31 @@ impl Shim {
         if let Some(waiter) = starter {
             self.reply(waiter, &Reply::NotStarted(status.clone()));
         }
-        stoppers.into_iter().for_each(|w| self.reply(w, &Reply::Container(status.clone())));
-        attached.into_iter().for_each(|w| self.reply(w, &Reply::Exit { code: status.exit_code }));
+        stoppers
+            .into_iter()
+            .for_each(|w| self.reply(w, &Reply::Container(status.clone())));
+        attached.into_iter().for_each(|w| {
+            self.reply(
+                w,
+                &Reply::Exit {
+                    code: status.exit_code,
+                },
+            )
+        });
         if !removers.is_empty() {
             self.drop_container(id);
-            removers.into_iter().for_each(|w| self.reply(w, &Reply::Done));
+            removers
+                .into_iter()
+                .for_each(|w| self.reply(w, &Reply::Done));
         }
         self.check_stopped();
     }
 
     /// Moves a command on: hand over its streams once it runs, its exit code once it ended.
     pub(super) fn settle_exec(&mut self, id: u64) {
-        let Some(exec) = self.execs.get_mut(&id) else { return };
+        let Some(exec) = self.execs.get_mut(&id) else {
+            return;
+        };
         if exec.child.report.is_some() {
             return;
         }
@@ -327,12 +392,21 @@ impl Shim {
         if !exec.announced {
             exec.announced = true;
             if let Some(error) = exec.child.error.take() {
-                replies.push((Reply::Error(WireError::new(WireErrorKind::Exec, error)), Vec::new()));
+                replies.push((
+                    Reply::Error(WireError::new(WireErrorKind::Exec, error)),
+                    Vec::new(),
+                ));
             } else {
                 let mut ends = std::mem::take(&mut exec.ends);
                 ends.extend(exec.child.terminal.take().map(|t| (End::Terminal, t)));
                 let (names, fds) = ends.into_iter().unzip();
-                replies.push((Reply::Streams { exec: id, ends: names }, fds));
+                replies.push((
+                    Reply::Streams {
+                        exec: id,
+                        ends: names,
+                    },
+                    fds,
+                ));
             }
         }
         if let Some(code) = exec.child.exit {
@@ -340,7 +414,9 @@ impl Shim {
             self.execs.remove(&id);
         }
         if let Some(conn) = self.conns.get_mut(&conn) {
-            replies.into_iter().for_each(|(reply, fds)| conn.send(&reply, fds));
+            replies
+                .into_iter()
+                .for_each(|(reply, fds)| conn.send(&reply, fds));
         }
     }
 
@@ -352,7 +428,10 @@ impl Shim {
 
     pub(super) fn publish(&mut self, event: Event) {
         let reply = Reply::Event(event);
-        self.conns.values_mut().filter(|c| c.subscribed).for_each(|c| c.send(&reply, Vec::new()));
+        self.conns
+            .values_mut()
+            .filter(|c| c.subscribed)
+            .for_each(|c| c.send(&reply, Vec::new()));
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -366,7 +445,10 @@ impl Shim {
     pub(super) fn persist(&self) {
         let write = || -> io::Result<()> {
             let new = self.dir.join("state.json.new");
-            fs::write(&new, serde_json::to_vec(&self.snapshot()).map_err(io::Error::other)?)?;
+            fs::write(
+                &new,
+                serde_json::to_vec(&self.snapshot()).map_err(io::Error::other)?,
+            )?;
             fs::rename(&new, self.dir.join(super::STATE_FILE))
         };
         if let Err(error) = write() {

@@ -20,8 +20,10 @@ const DEFAULT_SHM_BYTES: u64 = 64 << 20;
 const PAUSE_UID: u32 = 65_535;
 
 /// What containerd sets in every pod network: no program needs a capability to listen or to ping.
-const DEFAULT_SYSCTLS: &[(&str, &str)] =
-    &[("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
+const DEFAULT_SYSCTLS: &[(&str, &str)] = &[
+    ("net.ipv4.ip_unprivileged_port_start", "0"),
+    ("net.ipv4.ping_group_range", "0 2147483647"),
+];
 
 /// What the shim holds open for its containers.
 pub(super) struct Namespaces {
@@ -49,7 +51,12 @@ fn open(path: &str) -> io::Result<OwnedFd> {
 }
 
 /// Enters (or makes) the sandbox's namespaces.
-pub(super) fn enter(config: &SandboxConfig, dir: &Path, cgroups: &Cgroups, group: &str) -> Result<Namespaces, String> {
+pub(super) fn enter(
+    config: &SandboxConfig,
+    dir: &Path,
+    cgroups: &Cgroups,
+    group: &str,
+) -> Result<Namespaces, String> {
     let host_mounts = open("/proc/self/ns/mnt").or_else(during("open mount namespace"))?;
     let host_pids = open("/proc/self/ns/pid").or_else(during("open PID namespace"))?;
     match &config.network {
@@ -59,55 +66,84 @@ pub(super) fn enter(config: &SandboxConfig, dir: &Path, cgroups: &Cgroups, group
             let file = fs::File::open(path).or_else(during(what()))?;
             sys::setns(file.as_fd(), libc::CLONE_NEWNET).or_else(during(what()))?;
         }
-        Network::Isolated => sys::unshare(libc::CLONE_NEWNET).or_else(during("make network namespace"))?,
+        Network::Isolated => {
+            sys::unshare(libc::CLONE_NEWNET).or_else(during("make network namespace"))?
+        }
     }
     if config.network != Network::Host {
         sys::loopback_up().or_else(during("bring loopback up"))?;
         sys::unshare(libc::CLONE_NEWUTS).or_else(during("make UTS namespace"))?;
-        nix::unistd::sethostname(&config.hostname).map_err(io::Error::from).or_else(during("set host name"))?;
+        nix::unistd::sethostname(&config.hostname)
+            .map_err(io::Error::from)
+            .or_else(during("set host name"))?;
     }
     if !config.host_ipc {
         sys::unshare(libc::CLONE_NEWIPC).or_else(during("make IPC namespace"))?;
     }
     set_sysctls(config)?;
-    let shm = if config.host_ipc { None } else { Some(make_shm(config, dir, &host_mounts)?) };
+    let shm = if config.host_ipc {
+        None
+    } else {
+        Some(make_shm(config, dir, &host_mounts)?)
+    };
     let pause = if config.share_process_namespace {
-        cgroups.create(group, &Resources::default()).map_err(|e| format!("control group of the pause process: {e}"))?;
+        cgroups
+            .create(group, &Resources::default())
+            .map_err(|e| format!("control group of the pause process: {e}"))?;
         Some(start_pause(dir, cgroups, group, &host_pids)?)
     } else {
         None
     };
-    Ok(Namespaces { host_mounts, host_pids, shm, pause })
+    Ok(Namespaces {
+        host_mounts,
+        host_pids,
+        shm,
+        pause,
+    })
 }
 
 fn set_sysctls(config: &SandboxConfig) -> Result<(), String> {
     if config.network != Network::Host {
-        for (name, value) in DEFAULT_SYSCTLS.iter().filter(|(n, _)| !config.sysctls.contains_key(*n)) {
+        for (name, value) in DEFAULT_SYSCTLS
+            .iter()
+            .filter(|(n, _)| !config.sysctls.contains_key(*n))
+        {
             // A kernel may lack one of them; programs then need the capability, as ever.
             let _ = fs::write(sysctl_path(name), value);
         }
     }
     for (name, value) in &config.sysctls {
-        fs::write(sysctl_path(name), value).or_else(during(format!("set sysctl {name}={value}")))?;
+        fs::write(sysctl_path(name), value)
+            .or_else(during(format!("set sysctl {name}={value}")))?;
     }
     Ok(())
 }
 
 /// `a.b.c` and `a/b/c` name the same; the first separator tells which of the two separates.
 fn sysctl_path(name: &str) -> String {
-    let slashes = name.find(['.', '/']).is_some_and(|i| name.as_bytes()[i] == b'/');
+    let slashes = name
+        .find(['.', '/'])
+        .is_some_and(|i| name.as_bytes()[i] == b'/');
     let swap = |c| match c {
         '.' => '/',
         '/' => '.',
         c => c,
     };
-    let path: String = if slashes { name.to_owned() } else { name.chars().map(swap).collect() };
+    let path: String = if slashes {
+        name.to_owned()
+    } else {
+        name.chars().map(swap).collect()
+    };
     format!("/proc/sys/{path}")
 }
 
 /// Makes a mount namespace whose root is the pod's shared memory file system, and returns to the host's.
 fn make_shm(config: &SandboxConfig, dir: &Path, host: &OwnedFd) -> Result<OwnedFd, String> {
-    let size = if config.shm_size_bytes == 0 { DEFAULT_SHM_BYTES } else { config.shm_size_bytes };
+    let size = if config.shm_size_bytes == 0 {
+        DEFAULT_SHM_BYTES
+    } else {
+        config.shm_size_bytes
+    };
     let result = (|| {
         sys::unshare(libc::CLONE_NEWNS)?;
         let namespace = open("/proc/self/ns/mnt")?;
@@ -121,13 +157,24 @@ fn make_shm(config: &SandboxConfig, dir: &Path, host: &OwnedFd) -> Result<OwnedF
 /// Leaves this mount namespace with a fresh tmpfs and nothing else. `dir` is only a place to put it for a moment.
 fn pivot_to_tmpfs(dir: &Path, options: &str) -> io::Result<()> {
     sys::mount("", Path::new("/"), "", libc::MS_REC | libc::MS_PRIVATE, "")?;
-    sys::mount("shm", dir, "tmpfs", libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC, options)?;
+    sys::mount(
+        "shm",
+        dir,
+        "tmpfs",
+        libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC,
+        options,
+    )?;
     std::env::set_current_dir(dir)?;
     sys::pivot_to_cwd()
 }
 
 /// Forks into a new PID namespace; the parent returns to the host's.
-fn start_pause(dir: &Path, cgroups: &Cgroups, group: &str, host: &OwnedFd) -> Result<Pause, String> {
+fn start_pause(
+    dir: &Path,
+    cgroups: &Cgroups,
+    group: &str,
+    host: &OwnedFd,
+) -> Result<Pause, String> {
     let (ready, report) = sys::pipe().or_else(during("pipe"))?;
     sys::unshare(libc::CLONE_NEWPID).or_else(during("make PID namespace"))?;
     let forked = sys::fork();
@@ -149,9 +196,15 @@ fn start_pause(dir: &Path, cgroups: &Cgroups, group: &str, host: &OwnedFd) -> Re
     let mut text = vec![0; 512];
     match sys::read(ready.as_fd(), &mut text).or_else(during("read"))? {
         0 => {}
-        n => return Err(format!("pause process: {}", String::from_utf8_lossy(&text[..n]))),
+        n => {
+            return Err(format!(
+                "pause process: {}",
+                String::from_utf8_lossy(&text[..n])
+            ));
+        }
     }
-    let pids = open(&format!("/proc/{pid}/ns/pid")).or_else(during("open the pod's PID namespace"))?;
+    let pids =
+        open(&format!("/proc/{pid}/ns/pid")).or_else(during("open the pod's PID namespace"))?;
     Ok(Pause { pid, pids })
 }
 
@@ -168,10 +221,17 @@ fn become_pause(dir: &Path, cgroups: &Cgroups, group: &str) -> io::Result<()> {
     pivot_to_tmpfs(dir, "size=0k,mode=555")?;
     CapSet::EMPTY.apply_bounding()?;
     nix::unistd::setgroups(&[])?;
-    let (uid, gid) = (nix::unistd::Uid::from_raw(PAUSE_UID), nix::unistd::Gid::from_raw(PAUSE_UID));
+    let (uid, gid) = (
+        nix::unistd::Uid::from_raw(PAUSE_UID),
+        nix::unistd::Gid::from_raw(PAUSE_UID),
+    );
     nix::unistd::setresgid(gid, gid, gid)?;
     nix::unistd::setresuid(uid, uid, uid)?;
-    sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL.unsigned_abs().into(), 0)?;
+    sys::prctl(
+        libc::PR_SET_PDEATHSIG,
+        libc::SIGKILL.unsigned_abs().into(),
+        0,
+    )?;
     sys::prctl(libc::PR_SET_DUMPABLE, 0, 0)
 }
 
@@ -205,8 +265,14 @@ mod tests {
     fn kernel_parameters_are_named_with_dots_or_slashes() {
         for (name, path) in [
             ("net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward"),
-            ("net/ipv4/conf/eth0.1/forwarding", "/proc/sys/net/ipv4/conf/eth0.1/forwarding"),
-            ("net.ipv4.conf.eth0/1.forwarding", "/proc/sys/net/ipv4/conf/eth0.1/forwarding"),
+            (
+                "net/ipv4/conf/eth0.1/forwarding",
+                "/proc/sys/net/ipv4/conf/eth0.1/forwarding",
+            ),
+            (
+                "net.ipv4.conf.eth0/1.forwarding",
+                "/proc/sys/net/ipv4/conf/eth0.1/forwarding",
+            ),
         ] {
             assert_eq!(sysctl_path(name), path);
         }

@@ -27,16 +27,37 @@ pub(crate) struct Envelope {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    Create { id: String, config: Box<ContainerConfig> },
-    Start { id: String },
-    Stop { id: String, signal: i32, grace_ms: u64 },
-    Remove { id: String },
-    Exec { id: String, request: ExecRequest },
-    KillExec { exec: u64 },
-    Attach { id: String, request: AttachRequest },
+    Create {
+        id: String,
+        config: Box<ContainerConfig>,
+    },
+    Start {
+        id: String,
+    },
+    Stop {
+        id: String,
+        signal: i32,
+        grace_ms: u64,
+    },
+    Remove {
+        id: String,
+    },
+    Exec {
+        id: String,
+        request: ExecRequest,
+    },
+    KillExec {
+        exec: u64,
+    },
+    Attach {
+        id: String,
+        request: AttachRequest,
+    },
     /// Asks for unconnected sockets that live in the sandbox's network.
     Sockets,
-    ReopenLog { id: String },
+    ReopenLog {
+        id: String,
+    },
     Subscribe,
     StopSandbox,
     /// Stops everything and ends the shim after the reply.
@@ -66,8 +87,13 @@ pub(crate) enum Reply {
     /// The container is exited with a `start_error`.
     NotStarted(ContainerStatus),
     /// One descriptor comes along for each end.
-    Streams { exec: u64, ends: Vec<End> },
-    Exit { code: i32 },
+    Streams {
+        exec: u64,
+        ends: Vec<End>,
+    },
+    Exit {
+        code: i32,
+    },
     Snapshot(Snapshot),
     Event(Event),
     Error(WireError),
@@ -97,7 +123,9 @@ pub(crate) fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, String> {
     serde_json::to_writer(&mut bytes, message).map_err(|e| e.to_string())?;
     let length = bytes.len() - 4;
     if length > MAX_FRAME_BYTES {
-        return Err(format!("message of {length} bytes is over the limit of {MAX_FRAME_BYTES}"));
+        return Err(format!(
+            "message of {length} bytes is over the limit of {MAX_FRAME_BYTES}"
+        ));
     }
     let length = u32::try_from(length).map_err(|e| e.to_string())?;
     bytes[..4].copy_from_slice(&length.to_le_bytes());
@@ -105,11 +133,17 @@ pub(crate) fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, String> {
 }
 
 /// Takes the first whole frame off `buffer`, if there is one.
-pub(crate) fn decode<T: for<'de> Deserialize<'de>>(buffer: &mut Vec<u8>) -> Result<Option<T>, String> {
-    let Some(head) = buffer.first_chunk::<4>() else { return Ok(None) };
+pub(crate) fn decode<T: for<'de> Deserialize<'de>>(
+    buffer: &mut Vec<u8>,
+) -> Result<Option<T>, String> {
+    let Some(head) = buffer.first_chunk::<4>() else {
+        return Ok(None);
+    };
     let length = usize::try_from(u32::from_le_bytes(*head)).map_err(|e| e.to_string())?;
     if length > MAX_FRAME_BYTES {
-        return Err(format!("frame of {length} bytes is over the limit of {MAX_FRAME_BYTES}"));
+        return Err(format!(
+            "frame of {length} bytes is over the limit of {MAX_FRAME_BYTES}"
+        ));
     }
     if buffer.len() < 4 + length {
         return Ok(None);
@@ -125,8 +159,14 @@ mod tests {
 
     #[test]
     fn frames_survive_any_cut() {
-        let one = Envelope { version: VERSION, request: Request::Start { id: "a".into() } };
-        let two = Envelope { version: VERSION, request: Request::Subscribe };
+        let one = Envelope {
+            version: VERSION,
+            request: Request::Start { id: "a".into() },
+        };
+        let two = Envelope {
+            version: VERSION,
+            request: Request::Subscribe,
+        };
         let bytes = [encode(&one).unwrap(), encode(&two).unwrap()].concat();
         for cut in 0..bytes.len() {
             let mut buffer = Vec::new();

@@ -33,7 +33,12 @@ fn text<T>(what: &str) -> impl FnOnce(io::Error) -> Result<T, String> {
 /// The sockets over which a child reports: (ours, the child's).
 fn report_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
+    Ok(socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?)
 }
 
 impl Shim {
@@ -56,9 +61,13 @@ impl Shim {
     pub(super) fn spawn_container(&self, container: &mut Container) -> Result<(), String> {
         let config = &container.config;
         let cgroup = &container.status.cgroup;
-        self.cgroups.create(cgroup, &config.resources).map_err(|e| describe(&e))?;
+        self.cgroups
+            .create(cgroup, &config.resources)
+            .map_err(|e| describe(&e))?;
         if !config.privileged {
-            self.cgroups.restrict_devices(cgroup, &device_rules(config)?).map_err(|e| describe(&e))?;
+            self.cgroups
+                .restrict_devices(cgroup, &device_rules(config)?)
+                .map_err(|e| describe(&e))?;
         }
         let oom = self.cgroups.watch_oom(cgroup);
         let mut ours = [None, None, None];
@@ -90,7 +99,11 @@ impl Shim {
         let parts = SandboxParts {
             shm: self.namespaces.shm.as_ref().map(AsFd::as_fd),
             host_mounts: self.namespaces.host_mounts.as_fd(),
-            resolv_conf: self.config.resolv_conf.as_ref().map(|_| self.dir.join("resolv.conf")),
+            resolv_conf: self
+                .config
+                .resolv_conf
+                .as_ref()
+                .map(|_| self.dir.join("resolv.conf")),
         };
         let pids = match &self.namespaces.pause {
             Some(pause) => Pids::Join(&pause.pids),
@@ -103,7 +116,13 @@ impl Shim {
         };
         drop(plan);
         let [stdin, stdout, stderr] = ours;
-        container.child = Some(Child { pid, report: Some(report), terminal: None, error: None, exit: None });
+        container.child = Some(Child {
+            pid,
+            report: Some(report),
+            terminal: None,
+            error: None,
+            exit: None,
+        });
         container.stdin = stdin;
         container.outputs = [stdout, stderr];
         container.oom = oom;
@@ -111,18 +130,30 @@ impl Shim {
     }
 
     /// Forks a command in a running container, with the streams for whoever asked for it.
-    pub(super) fn spawn_exec(&self, container: &Container, request: &ExecRequest) -> Result<(Child, Ends), String> {
-        let target = container.child.as_ref().filter(|c| c.exit.is_none()).ok_or("container is not running")?.pid;
+    pub(super) fn spawn_exec(
+        &self,
+        container: &Container,
+        request: &ExecRequest,
+    ) -> Result<(Child, Ends), String> {
+        let target = container
+            .child
+            .as_ref()
+            .filter(|c| c.exit.is_none())
+            .ok_or("container is not running")?
+            .pid;
         // The shim reaps its children itself, so the pid still means this process.
         let pidfd = sys::pidfd_open(target).or_else(text("open the container's process"))?;
-        let namespace = std::fs::File::open(format!("/proc/{target}/ns/pid")).map(OwnedFd::from)
+        let namespace = std::fs::File::open(format!("/proc/{target}/ns/pid"))
+            .map(OwnedFd::from)
             .or_else(text("open the container's PID namespace"))?;
         let mut ends = Vec::new();
         let mut theirs = [None, None, None];
         if !request.tty {
-            for (i, wanted, end) in
-                [(0, request.stdin, End::Stdin), (1, request.stdout, End::Stdout), (2, request.stderr, End::Stderr)]
-            {
+            for (i, wanted, end) in [
+                (0, request.stdin, End::Stdin),
+                (1, request.stdout, End::Stdout),
+                (2, request.stderr, End::Stderr),
+            ] {
                 if wanted {
                     let (read, write) = sys::pipe().or_else(text("pipe"))?;
                     let (own, other) = if i == 0 { (write, read) } else { (read, write) };
@@ -144,11 +175,23 @@ impl Shim {
             argv: &request.argv,
             report: child_report,
         };
-        let pid = match self.fork_into(&Pids::Join(&namespace)).or_else(text("fork"))? {
+        let pid = match self
+            .fork_into(&Pids::Join(&namespace))
+            .or_else(text("fork"))?
+        {
             None => init::run_exec(&plan, pidfd.as_fd()),
             Some(pid) => pid,
         };
-        Ok((Child { pid, report: Some(report), terminal: None, error: None, exit: None }, ends))
+        Ok((
+            Child {
+                pid,
+                report: Some(report),
+                terminal: None,
+                error: None,
+                exit: None,
+            },
+            ends,
+        ))
     }
 }
 
@@ -169,17 +212,26 @@ fn device_rules(config: &ContainerConfig) -> Result<Vec<DeviceRule>, String> {
     let mut rules = DeviceRule::defaults();
     for device in &config.devices {
         let shown = device.host_path.display();
-        let meta = std::fs::metadata(&device.host_path).map_err(|e| format!("device {shown}: {e}"))?;
+        let meta =
+            std::fs::metadata(&device.host_path).map_err(|e| format!("device {shown}: {e}"))?;
         let kind = match meta.file_type() {
             t if t.is_char_device() => DeviceKind::Char,
             t if t.is_block_device() => DeviceKind::Block,
             _ => return Err(format!("{shown} is not a device")),
         };
         if device.permissions.is_empty() || !device.permissions.chars().all(|c| "rwm".contains(c)) {
-            return Err(format!("device {shown}: permissions {:?} are not some of rwm", device.permissions));
+            return Err(format!(
+                "device {shown}: permissions {:?} are not some of rwm",
+                device.permissions
+            ));
         }
         let (major, minor) = (libc::major(meta.rdev()), libc::minor(meta.rdev()));
-        rules.push(DeviceRule { kind, major: Some(major), minor: Some(minor), access: device.permissions.clone() });
+        rules.push(DeviceRule {
+            kind,
+            major: Some(major),
+            minor: Some(minor),
+            access: device.permissions.clone(),
+        });
     }
     Ok(rules)
 }

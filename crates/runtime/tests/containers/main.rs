@@ -4,6 +4,8 @@
 //! `/kogge-test-PID`. Has its own `main`, since shims are re-executions of this binary. Invariant: every test begins with
 //! an empty state directory and ends, also when it fails, with the check that nothing is left on the host.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod host;
 mod isolation;
 mod lifecycle;
@@ -42,6 +44,7 @@ const TESTS: &[(&str, Test)] = tests! {
         a_shim_that_died_unseen_is_noticed_on_opening,
         purging_leaves_nothing,
         a_state_directory_has_one_user,
+        the_binary_is_out_of_a_containers_reach,
         nonsense_on_the_socket_harms_nobody,
         many_containers_run_at_once,
         starting_is_fast;
@@ -76,7 +79,10 @@ fn main() {
     if let Some(code) = runtime::dispatch(std::env::args_os()) {
         end(code);
     }
-    let filters: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let filters: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
     if std::env::args().any(|a| a == "--list") {
         TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
         return;
@@ -90,14 +96,20 @@ fn main() {
     let tmp = host::private_tmp();
     let runtime = tokio::runtime::Runtime::new().expect("tokio starts");
     let mut failed = Vec::new();
-    for (name, test) in TESTS.iter().filter(|(n, _)| filters.is_empty() || filters.iter().any(|f| n.contains(f))) {
+    for (name, test) in TESTS
+        .iter()
+        .filter(|(n, _)| filters.is_empty() || filters.iter().any(|f| n.contains(f)))
+    {
         let mut host = Host::new(tmp.path(), name);
         let result = runtime.block_on(async {
-            let body = AssertUnwindSafe(tokio::time::timeout(TEST_LIMIT, test(&mut host))).catch_unwind();
+            let body =
+                AssertUnwindSafe(tokio::time::timeout(TEST_LIMIT, test(&mut host))).catch_unwind();
             match body.await {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(_)) => Err("took too long".to_owned()),
-                Err(panic) => Err(panic.downcast::<String>().map_or_else(|_| "failed".to_owned(), |text| *text)),
+                Err(panic) => Err(panic
+                    .downcast::<String>()
+                    .map_or_else(|_| "failed".to_owned(), |text| *text)),
             }
         });
         let left = host.clean_up();
@@ -115,7 +127,11 @@ fn main() {
     }
 }
 
-#[expect(clippy::disallowed_methods, clippy::exit, reason = "a test binary ends its own process, as kogge does")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::exit,
+    reason = "a test binary ends its own process, as kogge does"
+)]
 fn end(code: i32) -> ! {
     std::process::exit(code)
 }

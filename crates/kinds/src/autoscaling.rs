@@ -4,4 +4,5 @@
 
 pub(crate) mod horizontal_pod_autoscaler;
 pub(crate) mod horizontal_pod_autoscaler_v1;
+pub(crate) mod older;
 pub(crate) mod targets;

@@ -191,6 +191,13 @@ pub struct Hooks {
     pub warnings: Option<fn(&Value) -> Vec<String>>,
     /// Last before storing: rewrites equal forms to one. Idempotent.
     pub canonicalize: Option<fn(&mut Value)>,
+    /// From the served to the stored version, after `canonicalize`; only where
+    /// [`KindSpec::storage`] is another kind than the served one. Keeps all that
+    /// the stored version has members for.
+    pub to_stored: Option<fn(&mut Value)>,
+    /// From the stored to the served version, before anything is read or
+    /// changed through this entry.
+    pub from_stored: Option<fn(&mut Value)>,
 }
 
 impl Hooks {
@@ -204,6 +211,8 @@ impl Hooks {
         validate_update: None,
         warnings: None,
         canonicalize: None,
+        to_stored: None,
+        from_stored: None,
     };
 }
 
@@ -276,6 +285,20 @@ impl KindSpec {
             prepare(new, old);
         }
         keep_generation(new, old);
+    }
+
+    /// Turns a served tree into the stored version of it.
+    pub fn to_stored(&self, value: &mut Value) {
+        if let Some(convert) = self.hooks.to_stored {
+            convert(value);
+        }
+    }
+
+    /// Turns a stored tree into the version that this entry serves.
+    pub fn from_stored(&self, value: &mut Value) {
+        if let Some(convert) = self.hooks.from_stored {
+            convert(value);
+        }
     }
 
     /// Values of the selectable fields of a stored object, for the store's index.

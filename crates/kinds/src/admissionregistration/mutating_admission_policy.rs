@@ -40,7 +40,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("ParamKind", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
     generation: Generation::Spec,

@@ -45,7 +45,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("ShortNames", "string", "", 1),
         Column::new("Established", "boolean", "", 1),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[],
     reset_fields: ResetFields {
         main: &["status"],

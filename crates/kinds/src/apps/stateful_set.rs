@@ -46,7 +46,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Containers", "string", "", 1),
         Column::new("Images", "string", "", 1),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
     generation: Generation::Spec,

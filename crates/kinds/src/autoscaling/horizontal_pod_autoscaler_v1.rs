@@ -2,7 +2,7 @@
 //!
 //! Pure: reads and writes only the tree it is given, and leaves set members alone.
 
-use super::targets;
+use super::{older, targets};
 use crate::{
     fields, print,
     spec::{Column, Generation, Hooks, KindSpec, ResetFields, Subresource, VERBS},
@@ -40,7 +40,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Replicas", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
     generation: Generation::Spec,
@@ -48,17 +48,16 @@ pub(crate) const SPEC: KindSpec = KindSpec {
     keeps_status_on_create: false,
     hooks: Hooks {
         default: Some(default),
+        to_stored: Some(older::to_stored),
+        from_stored: Some(older::from_stored),
         ..Hooks::NONE
     },
 };
 
-/// Keeps the metrics of newer versions that this one has no members for.
-const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
-
 fn default(value: &mut Value) {
     let other = value
         .pointer("/metadata/annotations")
-        .is_some_and(|annotations| annotations.get(METRICS).is_some());
+        .is_some_and(|annotations| annotations.get(older::METRICS).is_some());
     let spec = fields::object(value, "spec");
     fields::fill(spec, "minReplicas", 1);
     if !other {

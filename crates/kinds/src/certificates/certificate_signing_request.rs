@@ -50,7 +50,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("RequestedDuration", "string", "", 0),
         Column::new("Condition", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[select::text_field!(
         "spec.signerName",
         "spec.signerName",

@@ -29,7 +29,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Name", "string", "name", 0),
         Column::new("SignerName", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[select::text_field!(
         "spec.signerName",
         "spec.signerName",

@@ -43,7 +43,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("State", "string", "", 0),
         Column::new("UnverifiedUserAnnotations", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[
         select::text_field!("spec.signerName", "spec.signerName", "/spec/signerName"),
         select::text_field!("spec.podName", "spec.podName", "/spec/podName"),

@@ -37,7 +37,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Count", "string", "", 1),
         Column::new("Name", "string", "name", 1),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[
         select::text_field!(
             "involvedObject.kind",

@@ -45,7 +45,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Status", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[select::text_field!(
         "status.phase",
         "status.phase",

@@ -50,7 +50,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Kernel-Version", "string", "", 1),
         Column::new("Container-Runtime", "string", "", 1),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[select::flag_field!(
         "spec.unschedulable",
         "spec.unschedulable",

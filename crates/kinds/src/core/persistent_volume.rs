@@ -44,7 +44,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Age", "string", "", 0),
         Column::new("VolumeMode", "string", "", 1),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
     generation: Generation::Absent,

@@ -193,7 +193,19 @@ fn prepare_update(new: &mut Value, _: &Value) {
 
 /// The class of a pod is set once; a kubelet that leaves it out keeps it.
 fn prepare_status_update(new: &mut Value, old: &Value) {
+    mirror_addresses(new);
     if let Some(class) = old.pointer("/status/qosClass").cloned() {
         fields::fill_zero(fields::object(new, "status"), "qosClass", class);
+    }
+}
+
+/// The single address and the first of the list are the same.
+fn mirror_addresses(pod: &mut Value) {
+    let single = fields::text(pod, "/status/podIP").to_owned();
+    let first = fields::text(pod, "/status/podIPs/0/ip").to_owned();
+    if first.is_empty() && !single.is_empty() {
+        fields::object(pod, "status").insert("podIPs".into(), json!([{"ip": single}]));
+    } else if !first.is_empty() {
+        fields::object(pod, "status").insert("podIP".into(), first.into());
     }
 }

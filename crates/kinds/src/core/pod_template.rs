@@ -32,7 +32,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Images", "string", "", 0),
         Column::new("Pod Labels", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
     generation: Generation::Spec,

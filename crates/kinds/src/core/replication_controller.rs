@@ -49,7 +49,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Images", "string", "", 1),
         Column::new("Selector", "string", "", 1),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[select::number_field!(
         "status.replicas",
         "status.replicas",

@@ -33,7 +33,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Data", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[select::text_field!("type", "type", "/type")],
     reset_fields: ResetFields::NONE,
     generation: Generation::Absent,

@@ -51,7 +51,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Age", "string", "", 0),
         Column::new("Selector", "string", "", 1),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[
         select::text_field!("spec.clusterIP", "spec.clusterIP", "/spec/clusterIP"),
         select::text_field!("spec.type", "spec.type", "/spec/type"),

@@ -38,7 +38,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Count", "string", "", 1),
         Column::new("Name", "string", "name", 1),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[
         select::text_field!(
             "regarding.kind",
@@ -83,7 +83,11 @@ pub(crate) const SPEC: KindSpec = KindSpec {
     generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        to_stored: Some(to_stored),
+        from_stored: Some(from_stored),
+        ..Hooks::NONE
+    },
 };
 
 fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
@@ -124,4 +128,58 @@ fn cells(value: &Value, now: Timestamp) -> Vec<Value> {
         count.into(),
         print::name(value),
     ]
+}
+
+/// Members that the stored kind calls otherwise: here, there.
+const RENAMED: [(&str, &str); 7] = [
+    ("regarding", "involvedObject"),
+    ("note", "message"),
+    ("reportingController", "reportingComponent"),
+    ("deprecatedSource", "source"),
+    ("deprecatedFirstTimestamp", "firstTimestamp"),
+    ("deprecatedLastTimestamp", "lastTimestamp"),
+    ("deprecatedCount", "count"),
+];
+
+fn to_stored(value: &mut Value) {
+    for (here, there) in RENAMED {
+        rename(value, here, there);
+    }
+    fields::put(value, "apiVersion", Some("v1".into()));
+}
+
+fn from_stored(value: &mut Value) {
+    for (here, there) in RENAMED {
+        rename(value, there, here);
+    }
+    fields::put(value, "apiVersion", Some("events.k8s.io/v1".into()));
+}
+
+fn rename(value: &mut Value, from: &str, to: &str) {
+    if let Some(map) = value.as_object_mut()
+        && let Some(member) = map.shift_remove(from)
+    {
+        map.insert(to.into(), member);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_event_is_stored_as_the_core_kind_and_comes_back_whole() {
+        let served = json!({"apiVersion": "events.k8s.io/v1", "kind": "Event", "reason": "R",
+            "regarding": {"kind": "Pod"}, "note": "n", "reportingController": "c", "deprecatedCount": 2});
+        let mut value = served.clone();
+        to_stored(&mut value);
+        assert_eq!(
+            value,
+            json!({"apiVersion": "v1", "kind": "Event", "reason": "R", "involvedObject": {"kind": "Pod"},
+                "message": "n", "reportingComponent": "c", "count": 2})
+        );
+        from_stored(&mut value);
+        assert_eq!(value, served);
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Name", "string", "name", 0),
         Column::new("ParentRef", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
     generation: Generation::Absent,

@@ -30,7 +30,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Pod-Selector", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
     generation: Generation::Spec,

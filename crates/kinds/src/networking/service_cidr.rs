@@ -35,7 +35,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("CIDRs", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
     generation: Generation::Absent,

@@ -32,7 +32,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Pool", "string", "", 0),
         Column::new("Age", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[
         select::text_field!("spec.nodeName", "spec.nodeName", "/spec/nodeName"),
         select::text_field!("spec.driver", "spec.driver", "/spec/driver"),

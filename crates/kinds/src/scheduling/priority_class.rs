@@ -32,7 +32,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Age", "string", "", 0),
         Column::new("PreemptionPolicy", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[],
     reset_fields: ResetFields::NONE,
     generation: Generation::Spec,

@@ -39,7 +39,7 @@ pub(crate) const SPEC: KindSpec = KindSpec {
         Column::new("Resource", "string", "", 0),
         Column::new("Status", "string", "", 0),
     ],
-    cells: cells,
+    cells,
     field_selectors: &[],
     reset_fields: ResetFields::SPLIT,
     generation: Generation::Absent,

@@ -55,3 +55,38 @@ pub fn by_api_version(api_version: &str, kind: &str) -> Option<&'static KindSpec
         .iter()
         .find(|spec| spec.gvk.kind == kind && spec.gvk.api_version() == api_version)
 }
+
+/// The kind whose version is the one stored under this resource.
+pub fn stored(resource: object::Resource) -> Option<&'static KindSpec> {
+    list::KINDS
+        .iter()
+        .find(|spec| spec.resource == resource && spec.storage == Some(spec.gvk))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stored_resource_has_one_stored_version() {
+        for spec in all().iter().filter(|spec| spec.is_stored()) {
+            let found: Vec<_> = all()
+                .iter()
+                .filter(|other| other.resource == spec.resource && other.storage == Some(other.gvk))
+                .collect();
+            assert_eq!(found.len(), 1, "{}", spec.gvk);
+            let converts = spec.hooks.to_stored.is_some() && spec.hooks.from_stored.is_some();
+            assert_eq!(converts, spec.storage != Some(spec.gvk), "{}", spec.gvk);
+        }
+    }
+
+    #[test]
+    fn kinds_that_share_storage_select_by_the_same_stored_fields() {
+        let events = stored(object::Resource::new("", "events")).unwrap();
+        let newer = find("events.k8s.io", "v1", "events").unwrap();
+        for field in newer.field_selectors {
+            let same = |other: &FieldSelector| other.stored == field.stored;
+            assert!(events.field_selectors.iter().any(same), "{}", field.path);
+        }
+    }
+}

@@ -229,6 +229,38 @@ fn check(spec: &kinds::KindSpec, resource: &Value) {
 }
 
 #[test]
+fn hashes_of_storage_versions_are_those_of_a_real_server() {
+    let mut seen = 0;
+    for spec in kinds::all().iter().filter(|spec| spec.is_stored()) {
+        let version = spec.gvk.api_version();
+        let Some(list) = golden(&legacy(&version)) else {
+            return;
+        };
+        let resource = list["resources"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|resource| resource["name"] == spec.plural)
+            .unwrap_or_else(|| panic!("no {} in {version}", spec.plural));
+        assert_eq!(
+            resource["storageVersionHash"], spec.storage_version_hash,
+            "{}",
+            spec.gvk
+        );
+        seen += 1;
+    }
+    assert!(seen > 60);
+}
+
+fn legacy(version: &str) -> String {
+    let file = match version.split_once('/') {
+        Some((group, version)) => format!("apis__{group}__{version}"),
+        None => format!("api__{version}"),
+    };
+    format!("static/discovery/legacy/{file}.json")
+}
+
+#[test]
 fn every_type_is_in_the_schema_table() {
     for spec in kinds::all() {
         assert!(

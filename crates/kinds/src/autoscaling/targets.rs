@@ -62,9 +62,7 @@ fn one(metric: &Value, current: Option<&Value>) -> String {
     };
     let target = |name: &str| print::plain(metric, &format!("/{member}/target/{name}"));
     let now = |name: &str| {
-        current
-            .and_then(|current| print::plain(current, &format!("/{member}/current/{name}")))
-            .filter(|text| !text.is_empty() && text != "0" || member != "external")
+        current.and_then(|current| print::plain(current, &format!("/{member}/current/{name}")))
     };
     let unknown = || print::UNKNOWN.to_owned();
     let average = if member == "object" || member == "external" {

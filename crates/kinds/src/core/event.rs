@@ -4,11 +4,12 @@
 
 use crate::{
     fields, print, select,
-    spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
+    spec::{Column, FieldSelector, Generation, Hooks, KindSpec, ResetFields, VERBS},
 };
 use jiff::Timestamp;
 use object::{Gvk, Resource};
 use serde_json::Value;
+use smol_str::SmolStr;
 
 /// `Event` of `v1`.
 pub(crate) const SPEC: KindSpec = KindSpec {
@@ -80,7 +81,11 @@ pub(crate) const SPEC: KindSpec = KindSpec {
             "reportingComponent",
             "/reportingComponent"
         ),
-        select::text_field!("source", "source", "/source/component"),
+        FieldSelector {
+            path: "source",
+            stored: "source",
+            value: source,
+        },
         select::text_field!("type", "type", "/type"),
     ],
     reset_fields: ResetFields::NONE,
@@ -141,4 +146,13 @@ pub(crate) fn object_reference(value: &Value, pointer: &str) -> String {
         "" => kind,
         name => format!("{kind}/{name}"),
     }
+}
+
+/// What reported an event, by its older name or its newer one.
+fn source(value: &Value) -> SmolStr {
+    match fields::text(value, "/source/component") {
+        "" => fields::text(value, "/reportingComponent"),
+        component => component,
+    }
+    .into()
 }

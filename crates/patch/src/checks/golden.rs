@@ -173,6 +173,36 @@ pub(super) fn covers(ours: &Value, theirs: Option<&Value>, path: &str) -> Result
     }
 }
 
+/// Whether we kept what the server kept of the live object.
+fn keeps(live: &Value, ours: &Value, theirs: &Value, path: &str) -> Result<(), String> {
+    match (live, theirs) {
+        (Value::Object(live), Value::Object(theirs)) => {
+            for (name, theirs) in theirs {
+                let path = format!("{path}.{name}");
+                match (live.get(name), ours.get(name)) {
+                    (Some(live), Some(ours)) => keeps(live, ours, theirs, &path)?,
+                    (Some(live), None)
+                        if live == theirs && !["metadata", "status"].contains(&name.as_str()) =>
+                    {
+                        return Err(format!("{path} is lost"));
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        }
+        (Value::Array(live), Value::Array(theirs)) if live.len() == theirs.len() => live
+            .iter()
+            .zip(theirs)
+            .enumerate()
+            .try_for_each(|(at, (live, theirs))| match ours.get(at) {
+                Some(ours) => keeps(live, ours, theirs, &format!("{path}[{at}]")),
+                None => Err(format!("{path}[{at}] is lost")),
+            }),
+        _ => Ok(()),
+    }
+}
+
 /// Lays what the server added over our object.
 fn overlay(ours: &mut Value, theirs: &Value) {
     match (ours, theirs) {
@@ -582,7 +612,22 @@ fn run(case: &Value, tally: &mut Tally) {
         };
         let mut step = step.clone();
         step["managed"] = case["managedFields"].clone();
-        match judge(&step, &outcome) {
+        let verdict = judge(&step, &outcome).and_then(|()| {
+            match (&outcome, server.objects.get(&request.path)) {
+                (Outcome::Object(ours), Some(live))
+                    if method == "PATCH" && step["answer"]["body"].is_object() =>
+                {
+                    keeps(
+                        &only(live, &step),
+                        &only(ours, &step),
+                        &step["answer"]["body"],
+                        "",
+                    )
+                }
+                _ => Ok(()),
+            }
+        });
+        match verdict {
             _ if matches!(outcome, Outcome::Elsewhere)
                 || NOT_SHOWN
                     .iter()

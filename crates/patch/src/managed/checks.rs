@@ -300,6 +300,34 @@ fn client_side_applies_of_kubectl_are_taken_over_without_conflict() {
 }
 
 #[test]
+fn what_nobody_owns_stays_when_its_neighbours_go() {
+    let versions = OneShape {
+        shape: Shape::new(schema::types().by_api_version("v1", "Pod").unwrap()),
+        group: "",
+    };
+    let one = by("one");
+    let write = Write {
+        kind: "Pod",
+        ..one.write(&versions)
+    };
+    let pod = |spec: Value| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec});
+    let mut live = apply(
+        &write,
+        None,
+        &pod(json!({"activeDeadlineSeconds": 5, "securityContext": {"runAsUser": 1}})),
+        false,
+    )
+    .unwrap();
+    // Filled in by the server: owned by nobody.
+    live["spec"]["dnsPolicy"] = "ClusterFirst".into();
+    live["spec"]["securityContext"]["fsGroup"] = 7.into();
+    live["metadata"]["uid"] = "u".into();
+    let next = apply(&write, Some(&live), &pod(json!({})), false).unwrap();
+    // A struct goes with what was defaulted inside it, as a probe would.
+    assert_eq!(next["spec"], json!({"dnsPolicy": "ClusterFirst"}));
+}
+
+#[test]
 fn conflicts_are_told_by_owner() {
     let first = by("one")
         .apply(None, &config_map(json!({"a": "1", "b": "1"})), false)

@@ -195,3 +195,39 @@ fn merge_list(
     }
     Ok((!out.is_empty()).then_some(Value::Array(out)))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn live_items_keep_their_place_between_applied_ones() {
+        let node = schema::types().by_api_version("v1", "ConfigMap").unwrap();
+        let object = |items: &Value| json!({"metadata": {"finalizers": items}});
+        let rows = [
+            (json!(["a", "b"]), json!(["b", "a"]), json!(["b", "a"])),
+            (
+                json!(["a", "x", "b"]),
+                json!(["b", "a"]),
+                json!(["x", "b", "a"]),
+            ),
+            (json!(["a", "b"]), json!(["z", "a"]), json!(["z", "a", "b"])),
+            (json!(["b", "a"]), json!(["z", "a"]), json!(["b", "z", "a"])),
+            (
+                json!(["x", "a", "y", "b"]),
+                json!(["a", "n", "b"]),
+                json!(["x", "a", "y", "n", "b"]),
+            ),
+            (json!(["a", "a", "b"]), json!(["b", "a"]), json!(["b", "a"])),
+            (json!([]), json!(["b", "a"]), json!(["b", "a"])),
+            (json!(["a"]), json!([]), json!(["a"])),
+            (json!(["a"]), json!(null), json!(["a"])),
+        ];
+        for (live, applied, want) in rows {
+            let got = merge(Shape::new(node), object(&live), &object(&applied));
+            assert_eq!(got, Ok(object(&want)), "{applied} over {live}");
+        }
+    }
+}

@@ -21,6 +21,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -125,7 +126,7 @@ pub(crate) fn main(args: &[OsString]) -> i32 {
 /// A container can make the kernel execute `/proc/self/exe` of the process that becomes it, and can then reach the
 /// binary by the same link; through this mount it cannot be opened for writing (compare CVE-2019-5736).
 fn exec_sealed(dir: &Path) -> io::Result<std::convert::Infallible> {
-    let tree = sys::clone_tree(Path::new("/proc/self/exe"), false)?;
+    let tree = clone_own_binary()?;
     sys::mount_setattr(tree.as_fd(), false, sys::MOUNT_ATTR_RDONLY, 0)?;
     let c = |bytes: &[u8]| CString::new(bytes).map_err(io::Error::other);
     let args = [
@@ -135,6 +136,24 @@ fn exec_sealed(dir: &Path) -> io::Result<std::convert::Infallible> {
         c(SEALED.as_bytes())?,
     ];
     Err(sys::execve_fd(tree.as_fd(), &args))
+}
+
+/// A detached mount of the file this process runs.
+fn clone_own_binary() -> io::Result<OwnedFd> {
+    let link = Path::new("/proc/self/exe");
+    // Fails if the file was opened in another mount namespace; its name may still lead to it here.
+    sys::clone_tree(link, false).or_else(|_| {
+        let tree = sys::clone_tree(&fs::read_link(link)?, false)?;
+        let (own, found) = (
+            fs::metadata(link)?,
+            fs::File::from(tree.try_clone()?).metadata()?,
+        );
+        if (own.dev(), own.ino()) == (found.dev(), found.ino()) {
+            Ok(tree)
+        } else {
+            Err(io::Error::from(io::ErrorKind::NotFound))
+        }
+    })
 }
 
 fn start(dir: &Path) -> Result<Shim, String> {

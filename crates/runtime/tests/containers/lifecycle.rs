@@ -527,14 +527,14 @@ pub(crate) async fn the_binary_is_out_of_a_containers_reach(host: &mut Host) {
         "{}",
         String::from_utf8_lossy(&line)
     );
-    // Not "text file busy": that would end with the last process that runs it.
-    let opened = std::fs::OpenOptions::new()
-        .write(true)
-        .open(format!("/proc/{}/exe", shims[0]));
-    assert_eq!(
-        opened.unwrap_err().kind(),
-        std::io::ErrorKind::ReadOnlyFilesystem
+    // While it runs it is busy anyway; once it does not, this is what keeps it from being written.
+    let exe = format!("/proc/{}/exe", shims[0]);
+    let flags = nix::sys::statvfs::statvfs(exe.as_str()).unwrap().flags();
+    assert!(
+        flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY),
+        "{flags:?}"
     );
+    assert!(std::fs::OpenOptions::new().write(true).open(&exe).is_err());
 }
 
 pub(crate) async fn nonsense_on_the_socket_harms_nobody(host: &mut Host) {

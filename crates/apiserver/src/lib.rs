@@ -7,4 +7,4 @@ pub mod identity;
 pub mod rbac;
 pub mod read;
 pub mod request;
-// pub mod write;
+pub mod write;

@@ -63,7 +63,11 @@ pub struct Call {
 impl Call {
     /// Where the object lives.
     pub fn key(&self) -> Key {
-        Key::new(self.spec.resource, self.namespace.as_str(), self.name.as_str())
+        Key::new(
+            self.spec.resource,
+            self.namespace.as_str(),
+            self.name.as_str(),
+        )
     }
 
     /// The resource as messages name it.
@@ -127,29 +131,52 @@ impl Registry {
         for _ in 0..RETRIES {
             let world = self.store.world();
             let decision = decide(&world, call, intent, self.clock.now())?;
-            let Decision { op, expect, key, live, warnings, generated } = decision;
+            let Decision {
+                op,
+                expect,
+                key,
+                live,
+                warnings,
+                generated,
+            } = decision;
             let created = live.is_none();
             let Some(op) = op else {
                 // Nothing changes, so the revision stays.
                 let Some(object) = live else {
                     return Err(Status::not_found(call.resource(), &call.name));
                 };
-                return Ok(Written { object, created: false, deleted: false, warnings });
+                return Ok(Written {
+                    object,
+                    created: false,
+                    deleted: false,
+                    warnings,
+                });
             };
             if call.dry_run {
                 return Ok(dry(op, live, warnings));
             }
             let deleted = matches!(op, Op::Delete);
-            let change = Change { key: key.clone(), expect, op };
+            let change = Change {
+                key: key.clone(),
+                expect,
+                op,
+            };
             match self.store.commit(vec![change]).await {
                 Ok(commit) => {
                     let event = commit.events.first();
                     let object = event.map(|event| Arc::clone(&event.object)).or(live);
                     let object =
                         object.ok_or_else(|| Status::internal("the store committed nothing"))?;
-                    return Ok(Written { object, created, deleted, warnings });
+                    return Ok(Written {
+                        object,
+                        created,
+                        deleted,
+                        warnings,
+                    });
                 }
-                Err(CommitError::Conflict { .. }) if generated && names < NAME_RETRIES => names += 1,
+                Err(CommitError::Conflict { .. }) if generated && names < NAME_RETRIES => {
+                    names += 1
+                }
                 Err(CommitError::Conflict { .. }) if expect == Expect::Absent => {
                     return Err(Status::already_exists(call.resource(), &key.name.name));
                 }
@@ -169,9 +196,19 @@ fn dry(op: Op, live: Option<Arc<Object>>, warnings: Vec<String>) -> Written {
     match (op, live) {
         (Op::Put(draft), _) => {
             let object = Arc::new(draft.seal(revision));
-            Written { object, created, deleted: false, warnings }
+            Written {
+                object,
+                created,
+                deleted: false,
+                warnings,
+            }
         }
-        (Op::Delete, Some(object)) => Written { object, created: false, deleted: true, warnings },
+        (Op::Delete, Some(object)) => Written {
+            object,
+            created: false,
+            deleted: true,
+            warnings,
+        },
         (Op::Delete, None) => unreachable!("a deletion is decided only on an object that exists"),
     }
 }
@@ -183,10 +220,13 @@ fn refused(error: &CommitError) -> Status {
             Reason::InsufficientStorage,
             "the disk of the data directory is full: nothing was written; free space and try again",
         ),
-        CommitError::TooLarge { .. } => {
-            Status::new(Reason::RequestEntityTooLarge, format!("Request entity too large: {error}"))
+        CommitError::TooLarge { .. } => Status::new(
+            Reason::RequestEntityTooLarge,
+            format!("Request entity too large: {error}"),
+        ),
+        CommitError::Closed => {
+            Status::new(Reason::ServiceUnavailable, "the server is shutting down")
         }
-        CommitError::Closed => Status::new(Reason::ServiceUnavailable, "the server is shutting down"),
         error => {
             tracing::error!(%error, "commit failed");
             Status::internal("the store could not write; see the server's log")

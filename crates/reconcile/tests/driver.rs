@@ -1,5 +1,7 @@
 //! The driver on a world that a test changes by hand, under virtual time.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;

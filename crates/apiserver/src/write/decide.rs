@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use object::names::resources::NAMESPACES;
-use object::{Draft, FieldErrors, Object, Key, Reason, Status};
+use object::{Draft, FieldErrors, Key, Object, Reason, Status};
 use patch::managed;
 use patch::{FieldSet, Shape};
 use schema::Node;
@@ -39,7 +39,13 @@ pub fn decide(
     intent: &Intent,
     now: Timestamp,
 ) -> Result<Decision, Status> {
-    let writer = Writer { world, call, now, node: node(call)?, warnings: Vec::new() };
+    let writer = Writer {
+        world,
+        call,
+        now,
+        node: node(call)?,
+        warnings: Vec::new(),
+    };
     match intent {
         Intent::Create(body) => writer.create(body),
         Intent::Delete(options) => {
@@ -142,8 +148,9 @@ impl Writer<'_> {
             PatchKind::Merge => patch::merge_patch(old, patch),
             PatchKind::Strategic => patch::strategic(Shape::new(self.node), old, patch),
         };
-        let patched = patched.map_err(|error| {
-            Status { code: error.code(), ..Status::new(error.reason(), error.to_string()) }
+        let patched = patched.map_err(|error| Status {
+            code: error.code(),
+            ..Status::new(error.reason(), error.to_string())
         })?;
         let value = self.decode_tree(patched)?;
         meta::check_claims(&value, &live, self.call)?;
@@ -159,7 +166,10 @@ impl Writer<'_> {
             managed::apply(write, old.as_ref(), body, force)
         });
         let merged = applied.map_err(|error| {
-            let status = Status { code: error.code(), ..Status::new(error.reason(), error.to_string()) };
+            let status = Status {
+                code: error.code(),
+                ..Status::new(error.reason(), error.to_string())
+            };
             match &error {
                 managed::ApplyError::Conflicts(conflicts) => {
                     status.detail(|details| details.causes = conflicts.causes())
@@ -220,7 +230,9 @@ impl Writer<'_> {
         let waits = draft.meta().is_deleting()
             && draft.meta().finalizers.is_empty()
             && live.meta().deletion_grace_seconds.unwrap_or(0) == 0
-            && value.pointer("/spec/finalizers").is_none_or(|f| f.as_array().is_none_or(Vec::is_empty) || live.resource() != NAMESPACES);
+            && value.pointer("/spec/finalizers").is_none_or(|f| {
+                f.as_array().is_none_or(Vec::is_empty) || live.resource() != NAMESPACES
+            });
         let op = if waits { Op::Delete } else { Op::Put(draft) };
         Ok(self.on(live, Some(op)))
     }
@@ -232,7 +244,8 @@ impl Writer<'_> {
         };
         let seen = schema::type_meta(body).map_err(|error| refused(error, None))?;
         self.check_type(&seen)?;
-        let decoded = schema::decode(self.node, body).map_err(|error| refused(error, Some(&seen)))?;
+        let decoded =
+            schema::decode(self.node, body).map_err(|error| refused(error, Some(&seen)))?;
         self.settle(decoded)
     }
 
@@ -265,7 +278,8 @@ impl Writer<'_> {
                     return Err(Status::bad_request(schema::strict_error(&decoded.issues)));
                 }
                 FieldValidation::Warn => {
-                    self.warnings.extend(decoded.issues.iter().map(ToString::to_string));
+                    self.warnings
+                        .extend(decoded.issues.iter().map(ToString::to_string));
                 }
                 FieldValidation::Ignore => {}
             }
@@ -288,20 +302,26 @@ impl Writer<'_> {
             let why = format!(
                 "unable to create new content in namespace {namespace} because it is being terminated"
             );
-            return Err(Status::forbidden(self.call.resource(), name, why).detail(|details| {
-                details.causes.push(object::Cause {
-                    reason: "NamespaceTerminating".into(),
-                    message: format!("namespace {namespace} is being terminated"),
-                    field: "metadata.namespace".into(),
-                });
-            }));
+            return Err(
+                Status::forbidden(self.call.resource(), name, why).detail(|details| {
+                    details.causes.push(object::Cause {
+                        reason: "NamespaceTerminating".into(),
+                        message: format!("namespace {namespace} is being terminated"),
+                        field: "metadata.namespace".into(),
+                    });
+                }),
+            );
         }
         Ok(())
     }
 
     fn refuse(&self, name: &str, errors: &FieldErrors) -> Result<(), Status> {
         let gvk = self.call.spec.gvk;
-        if errors.is_empty() { Ok(()) } else { Err(Status::invalid(gvk.group, gvk.kind, name, errors)) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Status::invalid(gvk.group, gvk.kind, name, errors))
+        }
     }
 
     fn reset(&self) -> FieldSet {
@@ -313,9 +333,17 @@ impl Writer<'_> {
         FieldSet::of(&split.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 
-    fn with_write<T>(&self, reset: &FieldSet, api_version: &str, run: impl FnOnce(&managed::Write<'_>) -> T) -> T {
+    fn with_write<T>(
+        &self,
+        reset: &FieldSet,
+        api_version: &str,
+        run: impl FnOnce(&managed::Write<'_>) -> T,
+    ) -> T {
         let gvk = self.call.spec.gvk;
-        let versions = managed::OneShape { shape: Shape::new(self.node), group: gvk.group };
+        let versions = managed::OneShape {
+            shape: Shape::new(self.node),
+            group: gvk.group,
+        };
         run(&managed::Write {
             versions: &versions,
             api_version,
@@ -330,7 +358,9 @@ impl Writer<'_> {
     fn own(&self, before: Option<&Value>, value: &mut Value) {
         let reset = self.reset();
         let api_version = self.call.spec.gvk.api_version();
-        let result = self.with_write(&reset, &api_version, |write| managed::update(write, before, value));
+        let result = self.with_write(&reset, &api_version, |write| {
+            managed::update(write, before, value)
+        });
         if let Err(error) = result {
             tracing::warn!(%error, key = %self.call.key(), "field ownership was not recorded");
         }
@@ -353,7 +383,9 @@ impl Writer<'_> {
     }
 
     fn draft(&self, value: &Value) -> Result<Draft, Status> {
-        Draft::new(self.call.spec.resource, value, |value| self.call.spec.fields(value))
-            .map_err(|error| Status::internal(error))
+        Draft::new(self.call.spec.resource, value, |value| {
+            self.call.spec.fields(value)
+        })
+        .map_err(|error| Status::internal(error))
     }
 }

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::{Call, meta};
 
 /// Keeps an owner until its dependents are gone.
-pub const FOREGROUND: &str = "foregroundDeletion";
+pub(super) const FOREGROUND: &str = "foregroundDeletion";
 /// Keeps an owner until its dependents are cut loose.
-pub const ORPHAN: &str = "orphan";
+pub(super) const ORPHAN: &str = "orphan";
 
 /// What becomes of dependents.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +54,9 @@ pub(super) fn check(options: &DeleteOptions, live: &Object, call: &Call) -> Resu
         Status::conflict(
             call.resource(),
             &call.name,
-            format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"),
+            format!(
+                "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+            ),
         )
     };
     if let Some(uid) = options.uid.as_deref()
@@ -65,7 +67,11 @@ pub(super) fn check(options: &DeleteOptions, live: &Object, call: &Call) -> Resu
     if let Some(revision) = options.revision.as_deref()
         && revision != live.revision().to_string()
     {
-        return Err(differs("ResourceVersion", revision, &live.revision().to_string()));
+        return Err(differs(
+            "ResourceVersion",
+            revision,
+            &live.revision().to_string(),
+        ));
     }
     Ok(())
 }
@@ -76,7 +82,10 @@ pub(super) fn step(options: &DeleteOptions, live: &Object, now: Timestamp) -> St
     let grace = grace_seconds(options, live, &value);
     let finalizers = finalizers(options, live);
     let namespace_held = live.resource() == NAMESPACES
-        && value.pointer("/spec/finalizers").and_then(Value::as_array).is_some_and(|f| !f.is_empty());
+        && value
+            .pointer("/spec/finalizers")
+            .and_then(Value::as_array)
+            .is_some_and(|f| !f.is_empty());
     if grace == 0 && finalizers.is_empty() && !namespace_held {
         return Step::Remove;
     }
@@ -86,7 +95,10 @@ pub(super) fn step(options: &DeleteOptions, live: &Object, now: Timestamp) -> St
     } else {
         fields.insert("finalizers".into(), json!(finalizers));
     }
-    let shorter = live.meta().deletion_grace_seconds.is_none_or(|set| grace < set);
+    let shorter = live
+        .meta()
+        .deletion_grace_seconds
+        .is_none_or(|set| grace < set);
     if live.meta().deletion.is_none() {
         let generation = live.meta().generation;
         if generation > 0 {
@@ -96,7 +108,9 @@ pub(super) fn step(options: &DeleteOptions, live: &Object, now: Timestamp) -> St
     if shorter {
         // The grace counts from the first request, and is only ever shortened.
         let asked = match (live.meta().deletion, live.meta().deletion_grace_seconds) {
-            (Some(deadline), Some(set)) => deadline.checked_sub(Span::new().seconds(set)).unwrap_or(now),
+            (Some(deadline), Some(set)) => deadline
+                .checked_sub(Span::new().seconds(set))
+                .unwrap_or(now),
             _ => now,
         };
         let deadline = asked.checked_add(Span::new().seconds(grace)).unwrap_or(now);
@@ -106,7 +120,11 @@ pub(super) fn step(options: &DeleteOptions, live: &Object, now: Timestamp) -> St
     if live.resource() == NAMESPACES {
         value["status"]["phase"] = "Terminating".into();
     }
-    if value == live.value() { Step::Nothing } else { Step::Mark(value) }
+    if value == live.value() {
+        Step::Nothing
+    } else {
+        Step::Mark(value)
+    }
 }
 
 /// Longest grace that is counted with; a longer one is cut to it.
@@ -120,15 +138,28 @@ fn grace_seconds(options: &DeleteOptions, live: &Object, value: &Value) -> i64 {
     if !runs {
         return 0;
     }
-    let own = value.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
+    let own = value
+        .pointer("/spec/terminationGracePeriodSeconds")
+        .and_then(Value::as_i64);
     let wanted = options.grace_seconds.or(own).unwrap_or(30);
     // A negative grace means one second, as upstream treats it.
-    let wanted = if wanted < 0 { 1 } else { wanted.min(GRACE_LIMIT_SECONDS) };
-    live.meta().deletion_grace_seconds.map_or(wanted, |set| wanted.min(set))
+    let wanted = if wanted < 0 {
+        1
+    } else {
+        wanted.min(GRACE_LIMIT_SECONDS)
+    };
+    live.meta()
+        .deletion_grace_seconds
+        .map_or(wanted, |set| wanted.min(set))
 }
 
 fn finalizers(options: &DeleteOptions, live: &Object) -> Vec<String> {
-    let mut finalizers: Vec<String> = live.meta().finalizers.iter().map(ToString::to_string).collect();
+    let mut finalizers: Vec<String> = live
+        .meta()
+        .finalizers
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let keep = match options.propagation {
         None => return finalizers,
         Some(Propagation::Background) => None,
@@ -146,7 +177,9 @@ mod tests {
     use object::{Draft, Resource};
 
     fn object(resource: Resource, value: &Value) -> Object {
-        Draft::new(resource, value, |_| Box::default()).unwrap().seal(5)
+        Draft::new(resource, value, |_| Box::default())
+            .unwrap()
+            .seal(5)
     }
 
     fn at(second: i64) -> Timestamp {
@@ -164,26 +197,48 @@ mod tests {
     #[test]
     fn a_running_pod_gets_its_grace_and_it_is_only_shortened() {
         let pod = json!({"metadata":{"name":"p","generation":1},"spec":{"nodeName":"n","terminationGracePeriodSeconds":20}});
-        let first = marked(step(&DeleteOptions::default(), &object(PODS, &pod), at(1000)));
+        let first = marked(step(
+            &DeleteOptions::default(),
+            &object(PODS, &pod),
+            at(1000),
+        ));
         assert_eq!(first["metadata"]["deletionGracePeriodSeconds"], 20);
-        assert_eq!(first["metadata"]["deletionTimestamp"], "1970-01-01T00:17:00Z");
+        assert_eq!(
+            first["metadata"]["deletionTimestamp"],
+            "1970-01-01T00:17:00Z"
+        );
         assert_eq!(first["metadata"]["generation"], 2);
 
         let live = object(PODS, &first);
-        let longer = DeleteOptions { grace_seconds: Some(60), ..DeleteOptions::default() };
+        let longer = DeleteOptions {
+            grace_seconds: Some(60),
+            ..DeleteOptions::default()
+        };
         assert!(matches!(step(&longer, &live, at(1005)), Step::Nothing));
-        let shorter = DeleteOptions { grace_seconds: Some(5), ..DeleteOptions::default() };
+        let shorter = DeleteOptions {
+            grace_seconds: Some(5),
+            ..DeleteOptions::default()
+        };
         let second = marked(step(&shorter, &live, at(1005)));
-        assert_eq!(second["metadata"]["deletionTimestamp"], "1970-01-01T00:16:45Z");
+        assert_eq!(
+            second["metadata"]["deletionTimestamp"],
+            "1970-01-01T00:16:45Z"
+        );
         assert_eq!(second["metadata"]["generation"], 2);
-        let now = DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() };
+        let now = DeleteOptions {
+            grace_seconds: Some(0),
+            ..DeleteOptions::default()
+        };
         assert!(matches!(step(&now, &live, at(1005)), Step::Remove));
     }
 
     #[test]
     fn what_nobody_holds_goes_at_once() {
         let pending = json!({"metadata":{"name":"p"},"spec":{"terminationGracePeriodSeconds":30}});
-        assert!(matches!(step(&DeleteOptions::default(), &object(PODS, &pending), at(0)), Step::Remove));
+        assert!(matches!(
+            step(&DeleteOptions::default(), &object(PODS, &pending), at(0)),
+            Step::Remove
+        ));
     }
 
     #[test]
@@ -191,11 +246,17 @@ mod tests {
         let set = Resource::new("apps", "replicasets");
         let value = json!({"metadata":{"name":"r","finalizers":["x/y","orphan"]}});
         for (propagation, want) in [
-            (Some(Propagation::Foreground), json!(["x/y", "foregroundDeletion"])),
+            (
+                Some(Propagation::Foreground),
+                json!(["x/y", "foregroundDeletion"]),
+            ),
             (Some(Propagation::Background), json!(["x/y"])),
             (None, json!(["x/y", "orphan"])),
         ] {
-            let options = DeleteOptions { propagation, ..DeleteOptions::default() };
+            let options = DeleteOptions {
+                propagation,
+                ..DeleteOptions::default()
+            };
             let marked = marked(step(&options, &object(set, &value), at(0)));
             assert_eq!(marked["metadata"]["finalizers"], want);
             assert_eq!(marked["metadata"]["deletionGracePeriodSeconds"], 0);
@@ -205,7 +266,11 @@ mod tests {
     #[test]
     fn a_namespace_waits_for_its_content() {
         let value = json!({"metadata":{"name":"n"},"spec":{"finalizers":["kubernetes"]},"status":{"phase":"Active"}});
-        let marked = marked(step(&DeleteOptions::default(), &object(NAMESPACES, &value), at(0)));
+        let marked = marked(step(
+            &DeleteOptions::default(),
+            &object(NAMESPACES, &value),
+            at(0),
+        ));
         assert_eq!(marked["status"]["phase"], "Terminating");
     }
 }

@@ -22,21 +22,21 @@ pub(super) fn of(value: &mut Value) -> &mut Map<String, Value> {
     if !slot.is_object() {
         *slot = Value::Object(Map::new());
     }
-    slot.as_object_mut().unwrap_or_else(|| unreachable!("it was just made an object"))
+    slot.as_object_mut()
+        .unwrap_or_else(|| unreachable!("it was just made an object"))
 }
 
 /// A text member, empty if absent.
 pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// Fills in what a new object gets: name, namespace, uid, creation time. Tells
 /// whether the name was generated.
-pub(super) fn start(
-    value: &mut Value,
-    call: &Call,
-    now: Timestamp,
-) -> Result<bool, Status> {
+pub(super) fn start(value: &mut Value, call: &Call, now: Timestamp) -> Result<bool, Status> {
     if !matches!(text(value, "/metadata/resourceVersion"), "" | "0") {
         return Err(Status {
             code: 500,
@@ -64,7 +64,12 @@ pub(super) fn start(
     } else {
         meta.shift_remove("namespace");
     }
-    for name in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
+    for name in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "resourceVersion",
+    ] {
         meta.shift_remove(name);
     }
     meta.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());
@@ -88,7 +93,14 @@ fn generate(prefix: &str) -> String {
 pub(super) fn keep(value: &mut Value, old: &Value) {
     let kept = |name: &str| old.pointer(&format!("/metadata/{name}")).cloned();
     let meta = of(value);
-    for name in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generateName", "generation"] {
+    for name in [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generateName",
+        "generation",
+    ] {
         match kept(name) {
             Some(value) => meta.insert(name.into(), value),
             None => meta.shift_remove(name),
@@ -135,7 +147,9 @@ pub(super) fn check_claims(value: &Value, live: &Object, call: &Call) -> Result<
                 code: 500,
                 ..Status::new(
                     object::Reason::Unknown,
-                    format!("Invalid value: {claimed:?}: resourceVersion must be an unsigned integer"),
+                    format!(
+                        "Invalid value: {claimed:?}: resourceVersion must be an unsigned integer"
+                    ),
                 )
             }),
         },
@@ -150,7 +164,15 @@ mod tests {
     fn generated_names_keep_their_prefix_and_stay_short() {
         let name = generate("web-");
         assert_eq!((&name[..4], name.len()), ("web-", 9));
-        assert_eq!(generate(&"é".repeat(60)).chars().rev().take(5).filter(char::is_ascii).count(), 5);
+        assert_eq!(
+            generate(&"é".repeat(60))
+                .chars()
+                .rev()
+                .take(5)
+                .filter(char::is_ascii)
+                .count(),
+            5
+        );
         assert!(generate(&"a".repeat(300)).len() <= 63);
     }
 }

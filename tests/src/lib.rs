@@ -1,1 +1,0 @@
-//! Whole-cluster tests live beside this file.

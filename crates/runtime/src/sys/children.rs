@@ -24,12 +24,17 @@ pub(crate) fn child_signal_fd() -> io::Result<OwnedFd> {
 ///
 /// Rust ignores SIGPIPE and the shim blocks SIGCHLD; both would survive `execve`.
 pub(crate) fn reset_signals() {
-    // SAFETY: `signal` and `sigprocmask` with SIG_DFL and an empty set; numbers that the kernel or
-    // libc reserves make the call fail, which is harmless.
+    // The kernel's `struct sigaction`, all zero: default action, no flags, empty mask. Through the kernel and not libc,
+    // since libc keeps signals 32 and 33 from its callers and a parent may have ignored them all the same.
+    let default = [0u64; 4];
+    for signal in 1..=64 {
+        let none = std::ptr::null::<u64>();
+        // SAFETY: the action outlives the call and the size of its mask is eight bytes; that SIGKILL and SIGSTOP are
+        // refused is harmless.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, 8) };
+    }
+    // SAFETY: all-zero is a valid `sigset_t`, emptied properly before it is used.
     unsafe {
-        for signal in 1..65 {
-            libc::signal(signal, libc::SIG_DFL);
-        }
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());

@@ -121,6 +121,8 @@ fn main() {
             }
         }
     }
+    let _ = nix::mount::umount2(tmp.path(), nix::mount::MntFlags::MNT_DETACH);
+    drop(tmp);
     println!("{} failed", failed.len());
     if !failed.is_empty() {
         end(1);

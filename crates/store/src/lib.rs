@@ -2,12 +2,31 @@
 //!
 //! The API server is its only user. A commit is durable when it is answered;
 //! readers see only what is durable.
+//!
+//! Reading order: this file → `engine` → `log` → `history`.
+
+mod engine;
+mod history;
+mod log;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use object::{Draft, Key, Object};
+use object::object::Fields;
+use object::{Draft, Key, Object, Resource};
+use serde_json::Value;
 use world::{Commit, World};
+
+pub use engine::{BATCH, LocalStore, QUEUE, Window};
+pub use history::{BYTES_KEPT, COMMITS_KEPT, Commits, Gone};
+pub use log::{FORMAT, OpenError};
+
+/// Largest body that is stored, in bytes: what a request may carry, and room for
+/// what the server adds.
+pub const MAX_OBJECT_BYTES: usize = 4 << 20;
+
+/// Gives the selectable fields of a stored object.
+pub type FieldsOf = fn(Resource, &Value) -> Fields;
 
 /// What a change presupposes about the object before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,6 +91,17 @@ pub enum CommitError {
     Io(String),
 }
 
+impl CommitError {
+    /// The same failure for another transaction of the batch.
+    fn again(&self) -> Self {
+        match self {
+            Self::Full => Self::Full,
+            Self::Closed => Self::Closed,
+            other => Self::Io(other.to_string()),
+        }
+    }
+}
+
 /// A store of objects.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -81,4 +111,10 @@ pub trait Store: Send + Sync + 'static {
     /// Commits all changes under one new revision, or none. Durable when it
     /// returns.
     async fn commit(&self, changes: Vec<Change>) -> Result<Arc<Commit>, CommitError>;
+
+    /// Every commit after the revision, in order and without a gap.
+    fn commits(&self, after: u64) -> Result<Commits, Gone>;
+
+    /// The world as it was at a revision; the latest one for a later revision.
+    fn at(&self, revision: u64) -> Result<World, Gone>;
 }

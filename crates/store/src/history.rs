@@ -1,0 +1,189 @@
+//! The recent past: commits kept in memory for watches and exact reads.
+//!
+//! Bounded by count and by bytes. A reader holds a cursor and is told to start
+//! over when what it has not read yet has been dropped, so a slow reader costs
+//! no memory.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::stream::BoxStream;
+use object::Resource;
+use tokio::sync::watch;
+use world::{Commit, Event};
+
+/// Commits that are kept at most.
+pub const COMMITS_KEPT: usize = 20_000;
+/// Bytes of old and new bodies that are kept at most.
+pub const BYTES_KEPT: usize = 64 << 20;
+
+/// The revision asked for is not kept any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("too old resource version: {asked} ({oldest})")]
+pub struct Gone {
+    /// Asked for.
+    pub asked: u64,
+    /// The oldest that is kept.
+    pub oldest: u64,
+}
+
+#[derive(Default)]
+struct Kept {
+    commits: VecDeque<Arc<Commit>>,
+    bytes: usize,
+    /// Everything after this revision is kept.
+    floor: u64,
+}
+
+/// The commits kept, and who waits for more.
+pub(crate) struct History {
+    kept: Mutex<Kept>,
+    /// The last revision published; closed when the store is.
+    tip: watch::Sender<u64>,
+    limits: (usize, usize),
+}
+
+impl History {
+    pub(crate) fn new(revision: u64, commits: usize, bytes: usize) -> Self {
+        let kept = Mutex::new(Kept {
+            floor: revision,
+            ..Kept::default()
+        });
+        Self {
+            kept,
+            tip: watch::Sender::new(revision),
+            limits: (commits, bytes),
+        }
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        // Nothing in a critical section panics half-way through a change.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what was just made durable.
+    pub(crate) fn publish(&self, commits: &[Arc<Commit>]) {
+        let Some(last) = commits.last() else { return };
+        let mut kept = self.kept();
+        for commit in commits {
+            kept.bytes += size(commit);
+            kept.commits.push_back(Arc::clone(commit));
+        }
+        while kept.commits.len() > self.limits.0 || kept.bytes > self.limits.1 {
+            let Some(dropped) = kept.commits.pop_front() else {
+                break;
+            };
+            kept.bytes -= size(&dropped);
+            kept.floor = dropped.revision;
+        }
+        drop(kept);
+        self.tip.send_replace(last.revision);
+    }
+
+    /// Commits after `revision`, at most `limit`, in order.
+    fn after(&self, revision: u64, limit: usize) -> Result<Vec<Arc<Commit>>, Gone> {
+        let kept = self.kept();
+        if revision < kept.floor {
+            return Err(Gone {
+                asked: revision,
+                oldest: kept.floor,
+            });
+        }
+        let start = kept
+            .commits
+            .partition_point(|commit| commit.revision <= revision);
+        Ok(kept.commits.range(start..).take(limit).cloned().collect())
+    }
+
+    /// Commits after `revision`, newest first: what rewinding undoes.
+    pub(crate) fn since(&self, revision: u64) -> Result<Vec<Arc<Commit>>, Gone> {
+        let mut commits = self.after(revision, usize::MAX)?;
+        commits.reverse();
+        Ok(commits)
+    }
+
+    /// Every commit after `revision`; ends with an error when the reader fell
+    /// behind, and without one when the store closes.
+    pub(crate) fn follow(self: &Arc<Self>, revision: u64) -> Result<Commits, Gone> {
+        self.after(revision, 0)?;
+        Ok(Commits {
+            history: Arc::downgrade(self),
+            tip: self.tip.subscribe(),
+            revision,
+            ready: VecDeque::new(),
+        })
+    }
+}
+
+fn size(commit: &Commit) -> usize {
+    let of = |event: &Arc<Event>| {
+        event.object.body().len() + event.old.as_ref().map_or(0, |old| old.body().len())
+    };
+    commit.events.iter().map(of).sum()
+}
+
+/// Commits handed to a reader in one turn.
+const TURN: usize = 256;
+
+/// A reader of commits.
+pub struct Commits {
+    history: std::sync::Weak<History>,
+    tip: watch::Receiver<u64>,
+    revision: u64,
+    ready: VecDeque<Arc<Commit>>,
+}
+
+impl Commits {
+    /// The next commit; `None` when the store is closed.
+    pub async fn next(&mut self) -> Option<Result<Arc<Commit>, Gone>> {
+        loop {
+            if let Some(commit) = self.ready.pop_front() {
+                self.revision = commit.revision;
+                return Some(Ok(commit));
+            }
+            // Marked as seen before looking, so that no commit is missed between.
+            self.tip.borrow_and_update();
+            match self.history.upgrade()?.after(self.revision, TURN) {
+                Err(gone) => return Some(Err(gone)),
+                Ok(commits) => self.ready.extend(commits),
+            }
+            if self.ready.is_empty() {
+                self.tip.changed().await.ok()?;
+            }
+        }
+    }
+
+    /// The revision of the last commit read.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Goes on after `revision`: what a reader does that looked at the whole
+    /// world again.
+    pub fn skip_to(&mut self, revision: u64) {
+        self.revision = self.revision.max(revision);
+        self.ready.clear();
+    }
+
+    /// Only the events of one resource, one at a time.
+    pub fn events(self, resource: Resource) -> BoxStream<'static, Result<Arc<Event>, Gone>> {
+        let pending: VecDeque<Arc<Event>> = VecDeque::new();
+        Box::pin(futures::stream::unfold(
+            (self, pending),
+            move |(mut commits, mut pending)| async move {
+                loop {
+                    if let Some(event) = pending.pop_front() {
+                        return Some((Ok(event), (commits, pending)));
+                    }
+                    match commits.next().await? {
+                        Err(gone) => return Some((Err(gone), (commits, pending))),
+                        Ok(commit) => {
+                            let of = |event: &&Arc<Event>| event.resource() == resource;
+                            pending.extend(commit.events.iter().filter(of).cloned());
+                        }
+                    }
+                }
+            },
+        ))
+    }
+}

@@ -43,7 +43,7 @@ pub enum Expect {
 #[derive(Clone, Debug)]
 pub enum Op {
     /// Creates or replaces the object.
-    Put(Draft),
+    Put(Box<Draft>),
     /// Removes it.
     Delete,
 }

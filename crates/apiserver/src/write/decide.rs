@@ -53,7 +53,7 @@ pub fn decide(
             delete::check(options, &live, call)?;
             let op = match delete::step(options, &live, now) {
                 delete::Step::Remove => Some(Op::Delete),
-                delete::Step::Mark(value) => Some(Op::Put(writer.draft(&value)?)),
+                delete::Step::Mark(value) => Some(Op::Put(Box::new(writer.draft(&value)?))),
                 delete::Step::Nothing => None,
             };
             Ok(writer.on(live, op))
@@ -112,6 +112,8 @@ impl Writer<'_> {
         self.check_namespace(&name)?;
         call.spec.default(&mut value);
         call.spec.prepare_create(&mut value);
+        // What the kind prepared has defaults as well.
+        call.spec.default(&mut value);
         if let Some(validate) = call.spec.hooks.validate_create {
             self.refuse(&name, &validate(&value))?;
         }
@@ -124,7 +126,7 @@ impl Writer<'_> {
             return Err(Status::already_exists(call.resource(), &name));
         }
         Ok(Decision {
-            op: Some(Op::Put(self.draft(&value)?)),
+            op: Some(Op::Put(Box::new(self.draft(&value)?))),
             expect: Expect::Absent,
             key,
             live: None,
@@ -233,7 +235,7 @@ impl Writer<'_> {
             && value.pointer("/spec/finalizers").is_none_or(|f| {
                 f.as_array().is_none_or(Vec::is_empty) || live.resource() != NAMESPACES
             });
-        let op = if waits { Op::Delete } else { Op::Put(draft) };
+        let op = if waits { Op::Delete } else { Op::Put(Box::new(draft)) };
         Ok(self.on(live, Some(op)))
     }
 

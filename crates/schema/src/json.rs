@@ -121,17 +121,19 @@ impl<'a> Json<'a> {
     fn string(&mut self) -> Result<Cow<'a, str>, Syntax> {
         self.at += 1;
         let start = self.at;
-        loop {
-            match self.peek() {
-                Some(b'"') => {
-                    let raw = &self.text[start..self.at];
-                    self.at += 1;
-                    return Ok(lossy(raw));
-                }
-                Some(b'\\') => return self.escaped(start),
-                Some(0..=0x1f) | None => return Err(self.wrong("in string literal")),
-                Some(_) => self.at += 1,
+        let rest = &self.text[start..];
+        let length = rest
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
+            .unwrap_or(rest.len());
+        self.at += length;
+        match self.peek() {
+            Some(b'"') => {
+                self.at += 1;
+                Ok(lossy(&rest[..length]))
             }
+            Some(b'\\') => self.escaped(start),
+            _ => Err(self.wrong("in string literal")),
         }
     }
 

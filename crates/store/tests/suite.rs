@@ -26,7 +26,7 @@ fn put(name: &str, text: &str, expect: Expect) -> Change {
     Change {
         key: draft.key(),
         expect,
-        op: Op::Put(draft),
+        op: Op::Put(Box::new(draft)),
     }
 }
 

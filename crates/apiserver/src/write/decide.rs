@@ -235,7 +235,11 @@ impl Writer<'_> {
             && value.pointer("/spec/finalizers").is_none_or(|f| {
                 f.as_array().is_none_or(Vec::is_empty) || live.resource() != NAMESPACES
             });
-        let op = if waits { Op::Delete } else { Op::Put(Box::new(draft)) };
+        let op = if waits {
+            Op::Delete
+        } else {
+            Op::Put(Box::new(draft))
+        };
         Ok(self.on(live, Some(op)))
     }
 
@@ -388,6 +392,6 @@ impl Writer<'_> {
         Draft::new(self.call.spec.resource, value, |value| {
             self.call.spec.fields(value)
         })
-        .map_err(|error| Status::internal(error))
+        .map_err(Status::internal)
     }
 }

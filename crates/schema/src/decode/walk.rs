@@ -209,14 +209,20 @@ impl<'s, 'a, I: Input<'a>> Walk<'s, 'a, I> {
             };
             expected = at + 1;
             let field = &of.fields[at];
-            if slots.mark(at) {
+            let stood = slots.mark(at);
+            if stood {
                 self.issue(IssueKind::Duplicate, &field.name);
             }
+            let before = if stood || slots.inherits {
+                slots.take(at)
+            } else {
+                None
+            };
             self.steps.push(Step::Field {
                 name: &field.name,
                 of,
             });
-            let value = self.value(&field.node, slots.take(at))?;
+            let value = self.value(&field.node, before)?;
             self.steps.pop();
             if let Some(value) = value {
                 slots.put(at, value);
@@ -382,6 +388,8 @@ static TEXT: Node = Node::scalar(ScalarKind::String);
 struct Slots<'s> {
     of: &'s Struct,
     values: Vec<(usize, Value)>,
+    /// Some values are those of an earlier duplicate of the struct.
+    inherits: bool,
     /// Fields whose key stood, as bits.
     seen: [u64; SEEN_WORDS],
 }
@@ -391,6 +399,7 @@ const SEEN_WORDS: usize = 4;
 
 impl<'s> Slots<'s> {
     fn new(of: &'s Struct, prior: Option<Value>) -> Self {
+        let inherits = prior.is_some();
         let values = match prior {
             Some(Value::Object(map)) => map
                 .into_iter()
@@ -401,6 +410,7 @@ impl<'s> Slots<'s> {
         Self {
             of,
             values,
+            inherits,
             seen: [0; SEEN_WORDS],
         }
     }

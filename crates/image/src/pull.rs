@@ -4,17 +4,16 @@
 //! retried on its own and resumed where it broke off. Invariants: a blob is downloaded once even if several pulls want it;
 //! nothing is recorded before everything is verified; a failed pull leaves nothing that the store keeps.
 
+mod download;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use http::StatusCode;
-use http::header::{CONTENT_RANGE, HeaderMap};
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::digest::Digest;
@@ -22,14 +21,12 @@ use crate::error::{ImageError, Result};
 use crate::keyring::{Credential, Keyring};
 use crate::platform::Platform;
 use crate::reference::Reference;
-use crate::registry::{Endpoint, RegistryOptions, Session, Transport, body_chunk, read_bounded};
+use crate::registry::{Endpoint, RegistryOptions, Session, Transport, read_bounded};
 use crate::spec::{ACCEPT_MANIFESTS, Descriptor, Document, Manifest};
-use crate::store::{BlobWriter, Image, ImageStore};
+use crate::store::{Image, ImageStore};
 
 /// An index may point at an index, but not further.
 const INDEX_DEPTH: usize = 2;
-/// Pieces of a body that wait for the disk.
-const WRITE_QUEUE: usize = 16;
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 const DIGEST_HEADER: &str = "docker-content-digest";
@@ -356,140 +353,6 @@ impl Puller {
         }
         Ok(())
     }
-
-    /// The gate that downloads of one blob pass one by one.
-    fn gate(&self, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(gate) = gates.get(digest).and_then(Weak::upgrade) {
-            return gate;
-        }
-        gates.retain(|_, gate| gate.strong_count() > 0);
-        let gate = Arc::new(tokio::sync::Mutex::new(()));
-        gates.insert(*digest, Arc::downgrade(&gate));
-        gate
-    }
-
-    async fn download(
-        &self,
-        session: &Session<'_>,
-        blob: &Descriptor,
-        image: &str,
-        meter: &Meter,
-    ) -> Result<()> {
-        let gate = self.gate(&blob.digest);
-        let _turn = gate.lock().await;
-        if self.store.blob_size(&blob.digest).is_some() {
-            meter.add(blob.size);
-            return Ok(());
-        }
-        // The semaphore is never closed, so acquiring cannot fail; if it did, downloading more at once harms nobody.
-        let _permit = self.permits.acquire().await.ok();
-        let what = format!("blob {} of {image}", blob.digest);
-        let mut writer = self
-            .store
-            .blob_writer(&what, ("layer_bytes", self.store.limits().layer_bytes))?;
-        let mut attempt = 1;
-        loop {
-            let (back, outcome) = self.attempt(session, blob, &what, writer, meter).await?;
-            writer = back;
-            match outcome {
-                Ok(()) => break,
-                Err(error)
-                    if error.is_transient() && attempt < self.store.limits().download_attempts =>
-                {
-                    tracing::debug!(what, attempt, %error, "download broke off, trying again");
-                    wait_before_retry(attempt).await;
-                    attempt += 1;
-                }
-                Err(error) => {
-                    meter.take_back(writer.written());
-                    return Err(error);
-                }
-            }
-        }
-        let digest = blob.digest;
-        blocking(move || writer.commit(&digest)).await.map(drop)
-    }
-
-    /// One try at the rest of a blob. The writer comes back, so that the next try goes on where this one ended.
-    async fn attempt(
-        &self,
-        session: &Session<'_>,
-        blob: &Descriptor,
-        what: &str,
-        mut writer: BlobWriter,
-        meter: &Meter,
-    ) -> Result<(BlobWriter, Result<()>)> {
-        let start = writer.written();
-        let response = match session
-            .get("blobs", &blob.digest.to_string(), "*/*", what, start)
-            .await
-        {
-            Ok(response) => response,
-            Err(ImageError::Registry {
-                status: 416, host, ..
-            }) => {
-                // The registry does not know the rest: from the beginning then.
-                meter.take_back(start);
-                writer.reset()?;
-                let detail = "it cannot resume".to_owned();
-                return Ok((
-                    writer,
-                    Err(ImageError::Network {
-                        operation: format!("read {what} from"),
-                        host,
-                        detail,
-                    }),
-                ));
-            }
-            Err(error) => return Ok((writer, Err(error))),
-        };
-        let resumes = response.status() == StatusCode::PARTIAL_CONTENT
-            && resumes_at(response.headers(), start);
-        if start > 0 && !resumes {
-            meter.take_back(start);
-            writer.reset()?;
-        }
-        let written = writer.written();
-        let (sender, receiver) = mpsc::channel(WRITE_QUEUE);
-        let writing = spawn_blocking(move || write(writer, receiver));
-        let mut body = response.into_body();
-        let reading = async {
-            let mut total = written;
-            while let Some(chunk) = body_chunk(&mut body, &session.endpoint.host, what).await? {
-                total += chunk.len() as u64;
-                if total > blob.size {
-                    return Err(ImageError::corrupt(
-                        what,
-                        format!(
-                            "it is longer than the {} bytes its manifest says",
-                            blob.size
-                        ),
-                    ));
-                }
-                let length = chunk.len() as u64;
-                if sender.send(chunk).await.is_err() {
-                    // The writer gave up and says why.
-                    return Ok(());
-                }
-                meter.add(length);
-            }
-            if total < blob.size {
-                return Err(ImageError::Network {
-                    operation: format!("read {what} from"),
-                    host: session.endpoint.host.clone(),
-                    detail: format!("it ended after {total} of {} bytes", blob.size),
-                });
-            }
-            Ok(())
-        };
-        let read = reading.await;
-        drop(sender);
-        let (writer, wrote) = writing
-            .await
-            .map_err(|error| ImageError::corrupt(what, format!("writing it failed: {error}")))?;
-        Ok((writer, wrote.and(read)))
-    }
 }
 
 /// The names a pull gives an image: the reference and the digest it stands for.
@@ -498,22 +361,6 @@ fn names(reference: &Reference, top: Digest) -> Vec<Reference> {
         Some(_) => vec![reference.clone()],
         None => vec![reference.clone(), reference.with_digest(top)],
     }
-}
-
-fn resumes_at(headers: &HeaderMap, start: u64) -> bool {
-    let range = headers
-        .get(CONTENT_RANGE)
-        .and_then(|value| value.to_str().ok());
-    range.is_some_and(|range| range.starts_with(&format!("bytes {start}-")))
-}
-
-fn write(mut writer: BlobWriter, mut chunks: mpsc::Receiver<Bytes>) -> (BlobWriter, Result<()>) {
-    while let Some(chunk) = chunks.blocking_recv() {
-        if let Err(error) = writer.write(&chunk) {
-            return (writer, Err(error));
-        }
-    }
-    (writer, Ok(()))
 }
 
 async fn wait_before_retry(attempt: u32) {

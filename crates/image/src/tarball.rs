@@ -4,6 +4,7 @@
 //! extended headers of any size in memory and splits PAX records at line feeds, which breaks binary attributes.
 //! Invariants: memory is bounded by the limits; an archive that ends inside an entry is an error; no name is interpreted here.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use tar::{EntryType, Header};
@@ -100,19 +101,16 @@ impl<R: Read> TarStream<R> {
                 return Ok(None);
             };
             let kind = header.entry_type();
-            let size = header
-                .entry_size()
-                .map_err(|error| self.corrupt(error.to_string()))?;
             if kind.is_gnu_longname() {
-                extended.path = Some(trim_nul(self.extended_data(size)?));
+                extended.path = Some(trim_nul(self.extended_data(&header)?));
             } else if kind.is_gnu_longlink() {
-                extended.link = Some(trim_nul(self.extended_data(size)?));
+                extended.link = Some(trim_nul(self.extended_data(&header)?));
             } else if kind.is_pax_local_extensions() {
-                let data = self.extended_data(size)?;
+                let data = self.extended_data(&header)?;
                 self.pax(&data, &mut extended)?;
             } else if kind.is_pax_global_extensions() {
                 // Global records describe the archive as a whole (git puts the commit there).
-                self.extended_data(size)?;
+                self.extended_data(&header)?;
             } else {
                 return self.entry(&header, extended).map(Some);
             }
@@ -229,7 +227,10 @@ impl<R: Read> TarStream<R> {
         Ok(Some(header))
     }
 
-    fn extended_data(&mut self, size: u64) -> Result<Vec<u8>> {
+    fn extended_data(&mut self, header: &Header) -> Result<Vec<u8>> {
+        let size = header
+            .entry_size()
+            .map_err(|error| self.corrupt(error.to_string()))?;
         if size > self.max_extended {
             let what = format!("an extended header of {}", self.what);
             return Err(ImageError::limit(
@@ -289,15 +290,24 @@ impl<R: Read> TarStream<R> {
     }
 
     fn entry(&mut self, header: &Header, extended: Extended) -> Result<Entry> {
-        let field =
-            |result: std::io::Result<u64>| result.map_err(|error| self.corrupt(error.to_string()));
+        let old = header.as_old();
+        let field = |raw: &[u8], parsed: std::io::Result<u64>| {
+            // Some tools leave fields empty that they have no value for.
+            let is_blank = raw.iter().all(|byte| matches!(byte, 0 | b' '));
+            parsed.or_else(|error| {
+                if is_blank {
+                    Ok(0)
+                } else {
+                    Err(self.corrupt(error.to_string()))
+                }
+            })
+        };
         let path = extended
             .path
             .unwrap_or_else(|| header.path_bytes().into_owned());
         let link = extended
             .link
-            .or_else(|| header.link_name_bytes().map(|link| link.into_owned()))
-            .unwrap_or_default();
+            .or_else(|| header.link_name_bytes().map(Cow::into_owned));
         let mut kind = header.entry_type();
         if kind.is_gnu_sparse() {
             return Err(self.sparse());
@@ -306,27 +316,28 @@ impl<R: Read> TarStream<R> {
         if kind.is_file() && path.ends_with(b"/") {
             kind = EntryType::Directory;
         }
-        let size = if is_header_only(kind) {
-            0
-        } else {
-            extended
-                .size
-                .map_or_else(|| field(header.entry_size()), Ok)?
+        let size = match extended.size {
+            _ if is_header_only(kind) => 0,
+            Some(size) => size,
+            None => field(&old.size, header.entry_size())?,
         };
+        let mode = field(&old.mode, header.mode().map(u64::from))?;
+        let mtime = field(&old.mtime, header.mtime())?;
         let entry = Entry {
             path,
-            link,
+            link: link.unwrap_or_default(),
             kind,
             size,
-            mode: header
-                .mode()
-                .map_err(|error| self.corrupt(error.to_string()))?,
-            uid: extended.uid.map_or_else(|| field(header.uid()), Ok)?,
-            gid: extended.gid.map_or_else(|| field(header.gid()), Ok)?,
+            // It was a u32 a moment ago.
+            mode: u32::try_from(mode).unwrap_or(0),
+            uid: extended
+                .uid
+                .map_or_else(|| field(&old.uid, header.uid()), Ok)?,
+            gid: extended
+                .gid
+                .map_or_else(|| field(&old.gid, header.gid()), Ok)?,
             // A time before 1970 is a negative number in the base-256 form, of which the header gives the bits.
-            mtime: extended
-                .mtime
-                .map_or_else(|| Ok((field(header.mtime())?.cast_signed(), 0)), Ok)?,
+            mtime: extended.mtime.unwrap_or((mtime.cast_signed(), 0)),
             device: (
                 header.device_major().ok().flatten().unwrap_or(0),
                 header.device_minor().ok().flatten().unwrap_or(0),

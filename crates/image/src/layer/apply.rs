@@ -53,6 +53,7 @@ pub(super) fn apply<R: Read>(
         buffer: vec![0; COPY_BYTES],
         unpacked: Unpacked::default(),
     };
+    layer.tree.inherit_root()?;
     while let Some(entry) = stream.next_entry()? {
         layer.entry(&entry, stream)?;
     }

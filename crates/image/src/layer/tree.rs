@@ -77,6 +77,16 @@ impl<'a> Tree<'a> {
         })
     }
 
+    /// Gives the root directory what it has below, for layers that have no entry for it.
+    pub(super) fn inherit_root(&self) -> Result<()> {
+        match self.below.root_stat()? {
+            Some(stat) => {
+                Attributes::of_stat(&stat).apply(&self.root.fd, OsStr::new("."), "/", false)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The directory `components` lead to. Missing ones are made (with the attributes they have below) if `create`.
     pub(super) fn walk(
         &mut self,

@@ -71,6 +71,15 @@ impl Union {
         })
     }
 
+    /// Attributes of the root directory: those of the topmost layer.
+    pub(crate) fn root_stat(&self) -> Result<Option<Stat>> {
+        let top = self.layers.first();
+        let stat = top.map(|(fd, path)| {
+            rustix::fs::fstat(fd).map_err(|error| ImageError::io("inspect", path, error))
+        });
+        stat.transpose()
+    }
+
     /// What `name` is in `dir`.
     pub(crate) fn child(&self, dir: &DirView, name: &OsStr) -> Result<Option<Node>> {
         let path = dir.path.join(name);

@@ -277,7 +277,7 @@ fn failed(url: &Url, operation: &str, detail: String) -> ImageError {
 fn with_hint(detail: String) -> String {
     if detail.contains("InvalidContentType") {
         format!("{detail}; the registry speaks plain HTTP: declare it insecure, or give it TLS")
-    } else if detail.contains("UnknownIssuer") {
+    } else if detail.contains("invalid peer certificate") {
         format!("{detail}; give the registry's CA certificate in the registry configuration")
     } else {
         detail

@@ -185,7 +185,13 @@ impl BlobWriter {
             &blob_path(&self.store.inner.dir, &digest),
             durable,
         )?;
-        self.store.state().blobs.insert(digest, size);
+        let mut state = self.store.state();
+        if state.leases.contains_key(&digest) || state.blobs.contains_key(&digest) {
+            state.blobs.insert(digest, size);
+        } else {
+            // Whoever wanted it gave up meanwhile. What cannot be removed is found on the next start.
+            let _ = std::fs::remove_file(blob_path(&self.store.inner.dir, &digest));
+        }
         Ok(digest)
     }
 

@@ -86,7 +86,8 @@ fn format_id(mut number: u64) -> String {
     let mut digits = Vec::new();
     while number > 0 {
         // The remainder is below 36.
-        digits.push(char::from_digit((number % u64::from(ID_BASE)) as u32, ID_BASE).unwrap_or('0'));
+        let digit = u32::try_from(number % u64::from(ID_BASE)).unwrap_or(0);
+        digits.push(char::from_digit(digit, ID_BASE).unwrap_or('0'));
         number /= u64::from(ID_BASE);
     }
     digits.iter().rev().collect()

@@ -326,3 +326,47 @@ fn metadata_of_an_archive_is_bounded() {
         "size of the JSON files of the image archive exceeds the limit archive_metadata_bytes of 1000"
     );
 }
+
+#[test]
+fn layers_that_are_not_those_of_the_configuration_are_refused() {
+    let (own, other) = (layer("own"), layer("other"));
+    let honest = parts(std::slice::from_ref(&own), json!({}), &host_architecture());
+    let swapped = parts(&[gzip(&other)], json!({}), &host_architecture());
+    let import = |layers: serde_json::Value| {
+        let config = descriptor("application/vnd.oci.image.config.v1+json", &honest.config);
+        let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
+        let mut archive = OciArchive::default();
+        archive.add(&swapped);
+        let manifest = manifest.to_string().into_bytes();
+        archive
+            .blobs
+            .extend([honest.config.clone(), manifest.clone()]);
+        archive.index.push(descriptor(
+            "application/vnd.oci.image.manifest.v1+json",
+            &manifest,
+        ));
+        let fixture = Fixture::new();
+        let error = fixture.import(&archive.tar()).unwrap_err().to_string();
+        fixture.assert_empty();
+        error
+    };
+    let layer = descriptor(
+        "application/vnd.oci.image.layer.v1.tar+gzip",
+        &swapped.layers[0],
+    );
+    let expected = format!(
+        "layer {} is corrupt: its unpacked content has digest {}",
+        Digest::of(&own),
+        Digest::of(&other)
+    );
+    assert_eq!(import(json!([layer])), expected);
+    let error = import(json!([layer, layer]));
+    assert!(
+        error.ends_with("is corrupt: it has 2 layers, but its configuration names 1"),
+        "{error}"
+    );
+    let mut short = layer;
+    short["size"] = json!(3);
+    let error = import(json!([short]));
+    assert!(error.ends_with("bytes instead of 3"), "{error}");
+}

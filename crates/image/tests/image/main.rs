@@ -2,11 +2,7 @@
 //!
 //! One binary, so that it links once. What needs root says `skipped: needs root`.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    reason = "a test may panic, and its numbers are small"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod archives;
 mod layers;

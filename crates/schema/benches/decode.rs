@@ -8,6 +8,10 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use schema::{canonical, decode, to_vec, types};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const POD: &[u8] = include_bytes!("pod.json");
 
 fn pod(c: &mut Criterion) {

@@ -17,6 +17,7 @@ use crate::json::Json;
 use crate::node::Node;
 
 mod leaf;
+mod slots;
 mod trail;
 mod walk;
 mod zero;

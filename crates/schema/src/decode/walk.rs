@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::leaf::{self, Leaf};
+use super::slots::Slots;
 use super::trail::{self, Step};
-use super::zero::{omitted, unset, zero};
+use super::zero::zero;
 use super::{Decoded, json_schema};
 use crate::error::{DecodeError, Issue, IssueKind, MAX_ISSUES};
 use crate::input::{Input, Syntax, Token, skip};
-use crate::node::{Field, ListNode, MapNode, Node, Omit, ScalarKind, Struct};
+use crate::node::{ListNode, MapNode, Node, ScalarKind, Struct};
 
 /// The state of one decoding.
 pub(super) struct Walk<'s, 'a, I> {
@@ -192,7 +193,7 @@ impl<'s, 'a, I: Input<'a>> Walk<'s, 'a, I> {
         of: &'s Struct,
         prior: Option<Value>,
     ) -> Result<Map<String, Value>, Syntax> {
-        let mut slots = Slots::new(of, prior);
+        let mut slots = Slots::new(of, prior, self.settle);
         let mut unknown = Map::new();
         let mut expected = 0;
         while let Some(key) = self.input.key()? {
@@ -213,11 +214,7 @@ impl<'s, 'a, I: Input<'a>> Walk<'s, 'a, I> {
             if stood {
                 self.issue(IssueKind::Duplicate, &field.name);
             }
-            let before = if stood || slots.inherits {
-                slots.take(at)
-            } else {
-                None
-            };
+            let before = slots.take(at, stood);
             self.steps.push(Step::Field {
                 name: &field.name,
                 of,
@@ -228,7 +225,7 @@ impl<'s, 'a, I: Input<'a>> Walk<'s, 'a, I> {
                 slots.put(at, value);
             }
         }
-        let mut out = slots.print(self.settle);
+        let mut out = slots.finish();
         out.extend(unknown);
         Ok(out)
     }
@@ -383,104 +380,3 @@ impl<'s, 'a, I: Input<'a>> Walk<'s, 'a, I> {
 }
 
 static TEXT: Node = Node::scalar(ScalarKind::String);
-
-/// The fields of a struct while it is read.
-struct Slots<'s> {
-    of: &'s Struct,
-    values: Vec<(usize, Value)>,
-    /// Some values are those of an earlier duplicate of the struct.
-    inherits: bool,
-    /// Fields whose key stood, as bits.
-    seen: [u64; SEEN_WORDS],
-}
-
-/// Words of 64 fields; the largest built-in struct has 44.
-const SEEN_WORDS: usize = 4;
-
-impl<'s> Slots<'s> {
-    fn new(of: &'s Struct, prior: Option<Value>) -> Self {
-        let inherits = prior.is_some();
-        let values = match prior {
-            Some(Value::Object(map)) => map
-                .into_iter()
-                .filter_map(|(key, value)| Some((of.position(&key)?, value)))
-                .collect(),
-            _ => Vec::with_capacity(of.fields.len().min(8)),
-        };
-        Self {
-            of,
-            values,
-            inherits,
-            seen: [0; SEEN_WORDS],
-        }
-    }
-
-    /// Notes that the key of a field stands; whether it stood before. Fields
-    /// beyond the bits are looked up among the values.
-    fn mark(&mut self, at: usize) -> bool {
-        match self.seen.get_mut(at / 64) {
-            Some(word) => {
-                let bit = 1 << (at % 64);
-                let stood = *word & bit != 0;
-                *word |= bit;
-                stood
-            }
-            None => self.values.iter().any(|(place, _)| *place == at),
-        }
-    }
-
-    /// Takes out the value of a field, if there is one.
-    fn take(&mut self, at: usize) -> Option<Value> {
-        let found = self.values.iter().position(|(place, _)| *place == at)?;
-        Some(self.values.swap_remove(found).1)
-    }
-
-    fn put(&mut self, at: usize, value: Value) {
-        self.values.push((at, value));
-    }
-
-    /// The fields as Go prints them.
-    fn print(mut self, settle: bool) -> Map<String, Value> {
-        if !self.values.is_sorted_by_key(|(at, _)| *at) {
-            self.values.sort_by_key(|(at, _)| *at);
-        }
-        let mut out = Map::with_capacity(self.values.len() + self.of.printed.len());
-        let mut printed = self.of.printed.iter().map(|at| usize::from(*at)).peekable();
-        for (at, value) in self.values {
-            while let Some(before) = printed.next_if(|place| *place < at) {
-                print_unset(&self.of.fields[before], &mut out);
-            }
-            printed.next_if_eq(&at);
-            let field = &self.of.fields[at];
-            if omitted(field, &value) {
-                continue;
-            }
-            let value = if settle && settles(field, &value) {
-                Value::Null
-            } else {
-                value
-            };
-            out.insert(field.name.clone().into_owned(), value);
-        }
-        for after in printed {
-            print_unset(&self.of.fields[after], &mut out);
-        }
-        out
-    }
-}
-
-fn print_unset(field: &Field, out: &mut Map<String, Value>) {
-    if let Some(value) = unset(field) {
-        out.insert(field.name.clone().into_owned(), value);
-    }
-}
-
-/// An empty list or map that storing makes unset.
-fn settles(field: &Field, value: &Value) -> bool {
-    field.omit == Omit::Never
-        && match (&field.node, value) {
-            (Node::List(_), Value::Array(items)) => items.is_empty(),
-            (Node::Map(_), Value::Object(map)) => map.is_empty(),
-            _ => false,
-        }
-}

@@ -15,7 +15,7 @@ use object::{Object, Resource};
 use tokio::sync::{mpsc, oneshot};
 use world::{Commit, Event, World};
 
-use crate::history::{BYTES_KEPT, COMMITS_KEPT, Commits, Gone, History};
+use crate::history::{BYTES_KEPT, COMMITS_KEPT, Commits, Events, Gone, History};
 use crate::log::{Log, Nowhere, OpenError, Sqlite};
 use crate::{Change, CommitError, Expect, FieldsOf, MAX_OBJECT_BYTES, Op, Store};
 
@@ -132,6 +132,10 @@ impl Store for LocalStore {
 
     fn commits(&self, after: u64) -> Result<Commits, Gone> {
         self.shared.history.follow(after)
+    }
+
+    fn watch(&self, resource: Resource, after: u64) -> Result<Events, Gone> {
+        self.shared.history.watch(resource, after)
     }
 
     fn at(&self, revision: u64) -> Result<World, Gone> {

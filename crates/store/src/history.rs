@@ -4,10 +4,9 @@
 //! over when what it has not read yet has been dropped, so a slow reader costs
 //! no memory.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::stream::BoxStream;
 use object::Resource;
 use tokio::sync::watch;
 use world::{Commit, Event};
@@ -30,9 +29,27 @@ pub struct Gone {
 #[derive(Default)]
 struct Kept {
     commits: VecDeque<Arc<Commit>>,
+    /// The events of the same commits by resource, so that a watcher is neither
+    /// woken by nor looks at others.
+    events: HashMap<Resource, Ring>,
     bytes: usize,
     /// Everything after this revision is kept.
     floor: u64,
+}
+
+struct Ring {
+    events: VecDeque<Arc<Event>>,
+    /// Revision of the last event.
+    tip: watch::Sender<u64>,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self {
+            events: VecDeque::new(),
+            tip: watch::Sender::new(0),
+        }
+    }
 }
 
 /// The commits kept, and who waits for more.
@@ -66,15 +83,17 @@ impl History {
         let Some(last) = commits.last() else { return };
         let mut kept = self.kept();
         for commit in commits {
-            kept.bytes += size(commit);
-            kept.commits.push_back(Arc::clone(commit));
+            kept.add(commit);
         }
         while kept.commits.len() > self.limits.0 || kept.bytes > self.limits.1 {
-            let Some(dropped) = kept.commits.pop_front() else {
+            if !kept.drop_oldest() {
                 break;
-            };
-            kept.bytes -= size(&dropped);
-            kept.floor = dropped.revision;
+            }
+        }
+        for event in commits.iter().flat_map(|commit| &commit.events) {
+            if let Some(ring) = kept.events.get(&event.resource()) {
+                ring.tip.send_replace(event.revision);
+            }
         }
         drop(kept);
         self.tip.send_replace(last.revision);
@@ -83,12 +102,7 @@ impl History {
     /// Commits after `revision`, at most `limit`, in order.
     fn after(&self, revision: u64, limit: usize) -> Result<Vec<Arc<Commit>>, Gone> {
         let kept = self.kept();
-        if revision < kept.floor {
-            return Err(Gone {
-                asked: revision,
-                oldest: kept.floor,
-            });
-        }
+        kept.check(revision)?;
         let start = kept
             .commits
             .partition_point(|commit| commit.revision <= revision);
@@ -105,13 +119,98 @@ impl History {
     /// Every commit after `revision`; ends with an error when the reader fell
     /// behind, and without one when the store closes.
     pub(crate) fn follow(self: &Arc<Self>, revision: u64) -> Result<Commits, Gone> {
-        self.after(revision, 0)?;
+        self.kept().check(revision)?;
         Ok(Commits {
             history: Arc::downgrade(self),
             tip: self.tip.subscribe(),
             revision,
             ready: VecDeque::new(),
         })
+    }
+
+    /// Every event of one resource after `revision`.
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        resource: Resource,
+        revision: u64,
+    ) -> Result<Events, Gone> {
+        let mut kept = self.kept();
+        kept.check(revision)?;
+        let tip = kept.events.entry(resource).or_default().tip.subscribe();
+        Ok(Events {
+            history: Arc::downgrade(self),
+            tip,
+            resource,
+            revision,
+        })
+    }
+
+    /// Events of one resource after `revision`: about `limit`, whole revisions.
+    fn events(
+        &self,
+        resource: Resource,
+        revision: u64,
+        limit: usize,
+    ) -> Result<Vec<Arc<Event>>, Gone> {
+        let kept = self.kept();
+        kept.check(revision)?;
+        let Some(ring) = kept.events.get(&resource) else {
+            return Ok(Vec::new());
+        };
+        let start = ring
+            .events
+            .partition_point(|event| event.revision <= revision);
+        let mut events: Vec<Arc<Event>> = Vec::new();
+        for event in ring.events.range(start..) {
+            if events.len() >= limit
+                && events
+                    .last()
+                    .is_some_and(|last| last.revision != event.revision)
+            {
+                break;
+            }
+            events.push(Arc::clone(event));
+        }
+        Ok(events)
+    }
+}
+
+impl Kept {
+    fn check(&self, revision: u64) -> Result<(), Gone> {
+        if revision < self.floor {
+            return Err(Gone {
+                asked: revision,
+                oldest: self.floor,
+            });
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, commit: &Arc<Commit>) {
+        self.bytes += size(commit);
+        for event in &commit.events {
+            self.events
+                .entry(event.resource())
+                .or_default()
+                .events
+                .push_back(Arc::clone(event));
+        }
+        self.commits.push_back(Arc::clone(commit));
+    }
+
+    /// Forgets the oldest commit, and with it the oldest events of its resources.
+    fn drop_oldest(&mut self) -> bool {
+        let Some(dropped) = self.commits.pop_front() else {
+            return false;
+        };
+        self.bytes -= size(&dropped);
+        self.floor = dropped.revision;
+        for event in &dropped.events {
+            if let Some(ring) = self.events.get_mut(&event.resource()) {
+                ring.events.pop_front();
+            }
+        }
+        true
     }
 }
 
@@ -164,26 +263,42 @@ impl Commits {
         self.revision = self.revision.max(revision);
         self.ready.clear();
     }
+}
 
-    /// Only the events of one resource, one at a time.
-    pub fn events(self, resource: Resource) -> BoxStream<'static, Result<Arc<Event>, Gone>> {
-        let pending: VecDeque<Arc<Event>> = VecDeque::new();
-        Box::pin(futures::stream::unfold(
-            (self, pending),
-            move |(mut commits, mut pending)| async move {
-                loop {
-                    if let Some(event) = pending.pop_front() {
-                        return Some((Ok(event), (commits, pending)));
-                    }
-                    match commits.next().await? {
-                        Err(gone) => return Some((Err(gone), (commits, pending))),
-                        Ok(commit) => {
-                            let of = |event: &&Arc<Event>| event.resource() == resource;
-                            pending.extend(commit.events.iter().filter(of).cloned());
-                        }
+/// A reader of one resource's events: what a watch is made of.
+pub struct Events {
+    history: std::sync::Weak<History>,
+    tip: watch::Receiver<u64>,
+    resource: Resource,
+    revision: u64,
+}
+
+impl Events {
+    /// The next events, at least one, in order; `None` when the store is closed.
+    pub async fn next(&mut self) -> Option<Result<Vec<Arc<Event>>, Gone>> {
+        loop {
+            // Marked as seen before looking, so that no event is missed between.
+            self.tip.borrow_and_update();
+            match self
+                .history
+                .upgrade()?
+                .events(self.resource, self.revision, TURN)
+            {
+                Err(gone) => return Some(Err(gone)),
+                Ok(events) => {
+                    if let Some(last) = events.last() {
+                        self.revision = last.revision;
+                        return Some(Ok(events));
                     }
                 }
-            },
-        ))
+            }
+            self.tip.changed().await.ok()?;
+        }
+    }
+
+    /// The last revision up to which everything was read; the store's own when
+    /// nothing happened to the resource since.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 }

@@ -18,7 +18,7 @@ use serde_json::Value;
 use world::{Commit, World};
 
 pub use engine::{BATCH, LocalStore, QUEUE, Window};
-pub use history::{BYTES_KEPT, COMMITS_KEPT, Commits, Gone};
+pub use history::{BYTES_KEPT, COMMITS_KEPT, Commits, Events, Gone};
 pub use log::{FORMAT, OpenError};
 
 /// Largest body that is stored, in bytes: what a request may carry, and room for
@@ -114,6 +114,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every commit after the revision, in order and without a gap.
     fn commits(&self, after: u64) -> Result<Commits, Gone>;
+
+    /// Every event of one resource after the revision, in order and without a gap.
+    fn watch(&self, resource: Resource, after: u64) -> Result<Events, Gone>;
 
     /// The world as it was at a revision; the latest one for a later revision.
     fn at(&self, revision: u64) -> Result<World, Gone>;

@@ -156,6 +156,53 @@ async fn a_reader_of_commits_misses_none_and_repeats_none() {
 }
 
 #[tokio::test]
+async fn a_watch_sees_its_resource_alone_and_whole() {
+    each(|store| async move {
+        let mut watch = store.watch(PODS, 0).unwrap();
+        let writer = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move {
+                for index in 0..200 {
+                    let other = json!({"metadata":{"name":format!("o{index}")}});
+                    let draft =
+                        Draft::new(Resource::new("", "others"), &other, |_| Fields::default())
+                            .unwrap();
+                    let other = Change {
+                        key: draft.key(),
+                        expect: Expect::Absent,
+                        op: Op::Put(Box::new(draft)),
+                    };
+                    let (a, b) = (format!("a{index}"), format!("b{index}"));
+                    store
+                        .commit(vec![
+                            other,
+                            put(&a, "x", Expect::Absent),
+                            put(&b, "x", Expect::Absent),
+                        ])
+                        .await
+                        .unwrap();
+                }
+            }
+        });
+        let mut seen = Vec::new();
+        while seen.len() < 400 {
+            seen.extend(watch.next().await.unwrap().unwrap());
+        }
+        writer.await.unwrap();
+        let want: Vec<String> = (0..200)
+            .flat_map(|i| [format!("a{i}"), format!("b{i}")])
+            .collect();
+        assert_eq!(
+            seen.iter()
+                .map(|e| e.object.meta().name.to_string())
+                .collect::<Vec<_>>(),
+            want
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_older_world_is_as_it_was() {
     each(|store| async move {
         store
@@ -193,7 +240,9 @@ async fn a_slow_reader_is_told_to_start_over() {
     }
     let gone = slow.next().await.unwrap().unwrap_err();
     assert_eq!((gone.asked, gone.oldest), (0, 10));
-    assert!(store.commits(9).is_err() && store.at(9).is_err());
+    assert!(store.commits(9).is_err() && store.at(9).is_err() && store.watch(PODS, 9).is_err());
+    let mut watch = store.watch(PODS, 10).unwrap();
+    assert_eq!(watch.next().await.unwrap().unwrap()[0].revision, 11);
     slow.skip_to(store.world().revision());
     store
         .commit(vec![put("last", "x", Expect::Absent)])

@@ -4,6 +4,7 @@
 //! order: [`request`] → [`identity`] → [`rbac`] → [`read`] → [`mod@write`].
 
 pub mod identity;
+pub mod pki;
 pub mod rbac;
 pub mod read;
 pub mod request;

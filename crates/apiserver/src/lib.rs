@@ -3,9 +3,11 @@
 //! Reads and writes objects through the store, for every client alike. Reading
 //! order: [`request`] → [`identity`] → [`rbac`] → [`read`] → [`mod@write`].
 
+pub mod authn;
 pub mod identity;
 pub mod pki;
 pub mod rbac;
 pub mod read;
 pub mod request;
+pub mod review;
 pub mod write;

@@ -4,7 +4,9 @@
 //! order: [`request`] → [`identity`] → [`rbac`] → [`read`] → [`mod@write`].
 
 pub mod authn;
+pub mod discovery;
 pub mod identity;
+pub mod openapi;
 pub mod pki;
 pub mod rbac;
 pub mod read;

@@ -107,6 +107,8 @@ pub struct MapNode {
     pub value: Node,
     /// OpenAPI `format` of the values.
     pub value_format: Text,
+    /// Values that may stand behind the keys, empty if free.
+    pub value_enum: Vec<Text>,
     /// The name of the Go map type (`core/v1.ResourceList`), or `key:value`
     /// names, or empty.
     pub named: Text,

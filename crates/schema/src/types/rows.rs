@@ -219,6 +219,7 @@ fn node(types: &Types, expr: &'static str, cells: &Cells) -> Node {
         return Node::Map(Arc::new(MapNode {
             value: leaf(types, value, ""),
             value_format: cells.at(16).into(),
+            value_enum: alternatives(cells.at(17)),
             named: named.into(),
         }));
     }

@@ -137,3 +137,49 @@ fn response_kind(spec: &KindSpec, gvk: Gvk) -> ResponseKind<'static> {
         kind: gvk.kind,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_resource_stands_with_its_subresources() {
+        let catalog = Catalog::new(kinds::all());
+        let document = aggregated(&catalog, Root::Apis);
+        let document: Value = serde_json::from_slice(&document).unwrap();
+        assert_eq!(document["kind"], "APIGroupDiscoveryList");
+        let apps = &document["items"][1];
+        assert_eq!(apps["metadata"]["name"], "apps");
+        let resources = apps["versions"][0]["resources"].as_array().unwrap();
+        let sets = resources.iter().find(|r| r["resource"] == "replicasets");
+        assert_eq!(
+            *sets.unwrap(),
+            json!({
+                "resource": "replicasets",
+                "responseKind": {"group": "", "version": "", "kind": "ReplicaSet"},
+                "scope": "Namespaced", "singularResource": "replicaset",
+                "verbs": ["create", "delete", "deletecollection", "get", "list", "patch",
+                    "update", "watch"],
+                "shortNames": ["rs"], "categories": ["all"],
+                "subresources": [
+                    {"subresource": "scale", "verbs": ["get", "patch", "update"],
+                     "responseKind": {"group": "autoscaling", "version": "v1", "kind": "Scale"}},
+                    {"subresource": "status", "verbs": ["get", "patch", "update"],
+                     "responseKind": {"group": "", "version": "", "kind": "ReplicaSet"}},
+                ],
+            })
+        );
+    }
+
+    #[test]
+    fn the_core_group_has_a_root_of_its_own() {
+        let catalog = Catalog::new(kinds::all());
+        let groups = |root| {
+            let document: Value = serde_json::from_slice(&aggregated(&catalog, root)).unwrap();
+            document["items"].as_array().unwrap().len()
+        };
+        assert_eq!(groups(Root::Api), 1);
+        assert_eq!(groups(Root::Apis), catalog.named.len());
+    }
+}

@@ -205,3 +205,73 @@ fn resource<'a>(spec: &'a KindSpec) -> Vec<ApiResource<'a>> {
 pub(super) fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn at(path: &[&str]) -> Value {
+        let addresses = [ServerAddress {
+            client_cidr: "0.0.0.0/0".into(),
+            server_address: "10.0.0.1:6443".into(),
+        }];
+        let catalog = Catalog::new(kinds::all());
+        serde_json::from_slice(&legacy(&catalog, path, &addresses).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_core_root_says_where_the_server_is() {
+        let want = json!({
+            "kind": "APIVersions", "versions": ["v1"],
+            "serverAddressByClientCIDRs":
+                [{"clientCIDR": "0.0.0.0/0", "serverAddress": "10.0.0.1:6443"}],
+        });
+        assert_eq!(at(&["api"]), want);
+    }
+
+    #[test]
+    fn a_group_prefers_its_first_version() {
+        let group = at(&["apis", "autoscaling"]);
+        assert_eq!(group["preferredVersion"]["groupVersion"], "autoscaling/v2");
+        assert_eq!(group["versions"][1]["version"], "v1");
+        assert_eq!(at(&["apis"])["groups"][1]["name"], "apps");
+    }
+
+    #[test]
+    fn a_foreign_subresource_names_its_group() {
+        let list = at(&["apis", "apps", "v1"]);
+        let row = |name: &str| {
+            let rows = list["resources"].as_array().unwrap();
+            rows.iter().find(|row| row["name"] == name).unwrap().clone()
+        };
+        assert_eq!(
+            row("deployments/scale"),
+            json!({"name": "deployments/scale", "singularName": "", "namespaced": true,
+                "group": "autoscaling", "version": "v1", "kind": "Scale",
+                "verbs": ["get", "patch", "update"]})
+        );
+        assert_eq!(row("deployments/status").get("group"), None);
+        assert_eq!(row("deployments")["shortNames"], json!(["deploy"]));
+    }
+
+    #[test]
+    fn a_subresource_without_machinery_is_not_shown() {
+        let mut spec = *kinds::find("", "v1", "pods").unwrap();
+        let exec = kinds::Subresource {
+            name: "exec",
+            gvk: spec.gvk,
+            verbs: &["create"],
+            served: false,
+        };
+        let subresources = [exec];
+        spec.subresources = Box::leak(Box::new(subresources));
+        let catalog = Catalog::new([&spec]);
+        let list = legacy(&catalog, &["api", "v1"], &[]).unwrap();
+        let list: Value = serde_json::from_slice(&list).unwrap();
+        assert_eq!(list["resources"].as_array().unwrap().len(), 1);
+        let documents =
+            crate::discovery::aggregated::aggregated(&catalog, crate::discovery::Root::Api);
+        assert!(!String::from_utf8(documents).unwrap().contains("exec"));
+    }
+}

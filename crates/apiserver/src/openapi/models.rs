@@ -213,3 +213,120 @@ fn version_info() -> Struct {
     info.openapi = VERSION_INFO.into();
     info
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn write(dialect: Dialect, model: &str) -> Value {
+        let mut models = Models::default();
+        models.add(model);
+        let mut json = Json::default();
+        json.open();
+        let versions = vec![("apps", "v1")];
+        let style = Style { dialect, versions };
+        models.write(&mut json, &Docs::of([("", "v1")]), &style);
+        json.close();
+        serde_json::from_slice(&json.finish()).unwrap()
+    }
+
+    /// A member without its description.
+    fn bare(document: &Value, model: &str, field: &str) -> Value {
+        let mut value = document[model]["properties"][field].clone();
+        value.as_object_mut().unwrap().remove("description");
+        value
+    }
+
+    #[test]
+    fn fields_are_written_as_upstream_in_both_generations() {
+        let core = "io.k8s.api.core.v1.";
+        let container = format!("#/components/schemas/{core}Container");
+        let (v3, v2) = (
+            write(Dialect::V3, &format!("{core}Pod")),
+            write(Dialect::V2, &format!("{core}Pod")),
+        );
+        let merge = json!({"type": "array", "items": {"$ref": container},
+            "x-kubernetes-list-map-keys": ["name"], "x-kubernetes-list-type": "map",
+            "x-kubernetes-patch-merge-key": "name", "x-kubernetes-patch-strategy": "merge"});
+        // type, field, in v3, in v2 (null: the same)
+        let rows = [
+            ("PodSpec", "containers", merge, Value::Null),
+            (
+                "ContainerPort",
+                "containerPort",
+                json!({"type": "integer", "format": "int32", "default": 0}),
+                json!({"type": "integer", "format": "int32"}),
+            ),
+            (
+                "ContainerPort",
+                "protocol",
+                json!({"type": "string", "default": "TCP", "enum": ["SCTP", "TCP", "UDP"]}),
+                json!({"type": "string", "enum": ["SCTP", "TCP", "UDP"]}),
+            ),
+            (
+                "Pod",
+                "spec",
+                json!({"default": {}, "allOf": [{"$ref": "#/components/schemas/io.k8s.api.core.v1.PodSpec"}]}),
+                json!({"$ref": "#/definitions/io.k8s.api.core.v1.PodSpec"}),
+            ),
+            (
+                "PodSpec",
+                "nodeSelector",
+                json!({"type": "object", "additionalProperties": {"type": "string"},
+                    "x-kubernetes-map-type": "atomic"}),
+                Value::Null,
+            ),
+        ];
+        for (model, field, in_v3, in_v2) in rows {
+            let model = format!("{core}{model}");
+            assert_eq!(bare(&v3, &model, field), in_v3, "{model} {field}");
+            let in_v2 = match in_v2 {
+                Value::Null => serde_json::from_str(
+                    &in_v3
+                        .to_string()
+                        .replace("#/components/schemas/", "#/definitions/"),
+                )
+                .unwrap(),
+                said => said,
+            };
+            assert_eq!(bare(&v2, &model, field), in_v2, "{model} {field}");
+        }
+        assert_eq!(
+            v3[format!("{core}PodSpec")]["required"],
+            json!(["containers"])
+        );
+    }
+
+    #[test]
+    fn types_with_json_of_their_own_say_what_they_take() {
+        let quantity = "io.k8s.apimachinery.pkg.api.resource.Quantity";
+        let requirements = "io.k8s.api.core.v1.ResourceRequirements";
+        let v3 = write(Dialect::V3, requirements);
+        assert_eq!(
+            v3[quantity]["oneOf"],
+            json!([{"type": "string"}, {"type": "number"}])
+        );
+        assert_eq!(write(Dialect::V2, requirements)[quantity]["type"], "string");
+    }
+
+    #[test]
+    fn options_are_of_every_version_of_the_document() {
+        let name = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
+        let gvks = &write(Dialect::V3, name)[name]["x-kubernetes-group-version-kind"];
+        let want = json!([
+            {"group": "", "kind": "DeleteOptions", "version": "v1"},
+            {"group": "apps", "kind": "DeleteOptions", "version": "v1"},
+        ]);
+        assert_eq!(*gvks, want);
+    }
+
+    #[test]
+    fn every_model_that_a_path_names_is_written() {
+        for dialect in [Dialect::V2, Dialect::V3] {
+            for name in [PATCH, VERSION_INFO, "io.k8s.api.core.v1.PodList"] {
+                assert!(write(dialect, name).get(name).is_some(), "{name}");
+            }
+        }
+    }
+}

@@ -233,3 +233,36 @@ fn plain_param(param: &Param) -> String {
     json.close();
     json.finish_text()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    #[test]
+    fn operations_have_unique_names_and_known_parameters() {
+        let document = super::document(&crate::discovery::builtin());
+        let document: Value = serde_json::from_slice(&document).unwrap();
+        let mut ids = std::collections::BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let list = match method.as_str() {
+                    "parameters" => operation.as_array(),
+                    _ => {
+                        let id = operation["operationId"].as_str().unwrap();
+                        assert!(ids.insert(id.to_owned()), "{id}");
+                        operation.get("parameters").and_then(Value::as_array)
+                    }
+                };
+                for param in list.into_iter().flatten() {
+                    if let Some(target) = param.get("$ref") {
+                        let name = target.as_str().unwrap();
+                        let name = name.strip_prefix("#/parameters/").unwrap();
+                        let shared = &document["parameters"][name];
+                        assert!(shared.get("in").is_some(), "{path} {method} {name}");
+                    }
+                }
+            }
+        }
+        assert!(ids.len() > 800);
+    }
+}

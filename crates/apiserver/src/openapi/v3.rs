@@ -195,3 +195,67 @@ fn put_params(json: &mut Json, params: &[Param]) {
     }
     json.close_list();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    /// Every `$ref` within.
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    match (name.as_str(), member) {
+                        ("$ref", Value::String(target)) => found.push(target.clone()),
+                        _ => references(member, found),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_document_is_whole() {
+        let catalog = crate::discovery::builtin();
+        let paths = paths(&catalog);
+        assert!(paths.is_sorted());
+        for path in paths {
+            let document: Value =
+                serde_json::from_slice(&document(&catalog, &path).unwrap()).unwrap();
+            let schemas = &document["components"]["schemas"];
+            let mut found = Vec::new();
+            references(&document, &mut found);
+            for target in found {
+                let name = target.strip_prefix(Dialect::V3.prefix()).unwrap();
+                assert!(schemas.get(name).is_some(), "{path}: {target}");
+            }
+            assert!(!document["paths"].as_object().unwrap().is_empty(), "{path}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_documented_that_is_not_served() {
+        let catalog = crate::discovery::builtin();
+        for path in [
+            "",
+            "api/v2",
+            "apis/nope",
+            "apis/apps/v2",
+            "apis/",
+            "apis//v1",
+            "x",
+        ] {
+            assert!(document(&catalog, path).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn equal_catalogs_make_equal_bytes() {
+        let catalog = crate::discovery::builtin();
+        let make = || document(&catalog, "apis/batch/v1").unwrap();
+        assert_eq!(make(), make());
+    }
+}

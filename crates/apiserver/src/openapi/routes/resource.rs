@@ -340,3 +340,147 @@ impl Resource<'_> {
         Some(made)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(group: &str, plural: &str) -> Vec<Path> {
+        let spec = kinds::find(group, "v1", plural).unwrap();
+        let root = match group {
+            "" => "/api/v1".to_owned(),
+            group => format!("/apis/{group}/v1"),
+        };
+        resources(&root, spec, &Docs::of([]))
+    }
+
+    /// `get list listAppsV1NamespacedDeployment 200 DeploymentList`
+    fn lines(path: &Path) -> Vec<String> {
+        let line = |operation: &Operation| {
+            let codes: Vec<String> = operation.answers.0.iter().map(u16::to_string).collect();
+            let answer = operation.answers.1.as_deref().unwrap_or("text");
+            let answer = answer.rsplit('.').next().unwrap();
+            format!(
+                "{} {} {} {} {answer}",
+                operation.method.name(),
+                operation.action,
+                operation.id,
+                codes.join(",")
+            )
+        };
+        path.operations.iter().map(line).collect()
+    }
+
+    #[test]
+    fn operations_are_named_and_answer_as_upstream() {
+        let rows: [(&str, &str, &str, &[&str]); 8] = [
+            (
+                "apps",
+                "deployments",
+                "/apis/apps/v1/namespaces/{namespace}/deployments",
+                &[
+                    "get list listAppsV1NamespacedDeployment 200 DeploymentList",
+                    "post post createAppsV1NamespacedDeployment 200,201,202 Deployment",
+                    "delete deletecollection deleteAppsV1CollectionNamespacedDeployment 200 Status",
+                ],
+            ),
+            (
+                "apps",
+                "deployments",
+                "/apis/apps/v1/deployments",
+                &["get list listAppsV1DeploymentForAllNamespaces 200 DeploymentList"],
+            ),
+            (
+                "apps",
+                "deployments",
+                "/apis/apps/v1/watch/deployments",
+                &["get watchlist watchAppsV1DeploymentListForAllNamespaces 200 WatchEvent"],
+            ),
+            (
+                "",
+                "pods",
+                "/api/v1/namespaces/{namespace}/pods/{name}",
+                &[
+                    "get get readCoreV1NamespacedPod 200 Pod",
+                    "put put replaceCoreV1NamespacedPod 200,201 Pod",
+                    "delete delete deleteCoreV1NamespacedPod 200,202 Pod",
+                    "patch patch patchCoreV1NamespacedPod 200,201 Pod",
+                ],
+            ),
+            (
+                "",
+                "pods",
+                "/api/v1/namespaces/{namespace}/pods/{name}/eviction",
+                &["post post createCoreV1NamespacedPodEviction 200,201,202 Eviction"],
+            ),
+            (
+                "",
+                "pods",
+                "/api/v1/namespaces/{namespace}/pods/{name}/exec",
+                &[
+                    "get connect connectCoreV1GetNamespacedPodExec 200 text",
+                    "post connect connectCoreV1PostNamespacedPodExec 200 text",
+                ],
+            ),
+            (
+                "",
+                "pods",
+                "/api/v1/namespaces/{namespace}/pods/{name}/log",
+                &["get get readCoreV1NamespacedPodLog 200 text"],
+            ),
+            (
+                "",
+                "nodes",
+                "/api/v1/watch/nodes/{name}",
+                &["get watch watchCoreV1Node 200 WatchEvent"],
+            ),
+        ];
+        for (group, plural, path, want) in rows {
+            let found = paths(group, plural);
+            let found = found.iter().find(|found| found.path == path);
+            assert_eq!(lines(found.unwrap()), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_kind_that_is_only_created_has_one_path() {
+        let found = paths("", "bindings");
+        let names: Vec<_> = found.iter().map(|path| path.path.as_str()).collect();
+        assert_eq!(names, ["/api/v1/namespaces/{namespace}/bindings"]);
+        assert_eq!(
+            lines(&found[0]),
+            ["post post createCoreV1NamespacedBinding 200,201,202 Binding"]
+        );
+    }
+
+    #[test]
+    fn a_proxy_takes_every_method_with_and_without_a_path() {
+        let found = paths("", "services");
+        let proxies: Vec<_> = found.iter().filter(|p| p.path.contains("/proxy")).collect();
+        assert_eq!(proxies.len(), 2);
+        for proxy in proxies {
+            assert_eq!(proxy.operations.len(), 7, "{}", proxy.path);
+        }
+    }
+
+    #[test]
+    fn shared_parameters_stand_at_the_path() {
+        let found = paths("", "configmaps");
+        let single = found
+            .iter()
+            .find(|path| path.path.ends_with("configmaps/{name}"));
+        let single = single.unwrap();
+        let names = |params: &[Param]| -> Vec<String> {
+            params.iter().map(|param| param.name.to_string()).collect()
+        };
+        assert_eq!(names(&single.parameters), ["name", "namespace", "pretty"]);
+        let patch = single
+            .operations
+            .iter()
+            .find(|o| o.method == Method::Patch)
+            .unwrap();
+        let want = ["dryRun", "fieldManager", "fieldValidation", "force"];
+        assert_eq!(names(&patch.parameters), want);
+        assert_eq!(patch.consumes, PATCHES);
+    }
+}

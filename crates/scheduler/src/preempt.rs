@@ -78,6 +78,8 @@ pub(crate) fn preempt(
     }
     let budgets = budgets(world);
     let mut candidates = Vec::new();
+    let reserved = snapshot.reserved_before(wanted);
+    snapshot.pretend(&reserved);
     for at in open {
         if candidates.len() >= CANDIDATES {
             break;
@@ -87,6 +89,7 @@ pub(crate) fn preempt(
             Err(said) => said.into_iter().for_each(|reason| reasons.add(reason, 1)),
         }
     }
+    snapshot.pretend_no_more(&reserved);
     match candidates.into_iter().min_by_key(Candidate::cost) {
         None => Answer::no(reasons.text(nodes), true),
         Some(best) => Answer {

@@ -7,7 +7,7 @@
 //! that may help it or by a change of its own.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +29,8 @@ type Rank = (Reverse<i32>, Timestamp, Name);
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     entries: HashMap<Name, Entry>,
+    /// Those of `entries` in state `Waiting`, for events look at nobody else.
+    waiting: HashSet<Name>,
     ready: BTreeSet<Rank>,
     /// Pods that something may have helped, waiting for their back-off to end.
     backing_off: BTreeSet<(Timestamp, Rank)>,
@@ -107,7 +109,10 @@ impl Queue {
                 State::Failed => {
                     self.failed.remove(&(entry.not_before, rank));
                 }
-                State::InHand | State::Waiting(..) => {}
+                State::Waiting(..) => {
+                    self.waiting.remove(name);
+                }
+                State::InHand => {}
             }
         }
     }
@@ -154,6 +159,7 @@ impl Queue {
         if let Some(entry) = self.entries.get_mut(&wanted.name()) {
             entry.attempts = entry.attempts.saturating_add(1);
             entry.not_before = now + backoff(entry.attempts);
+            self.waiting.insert(wanted.name());
             entry.state = State::Waiting(wanted, plugins);
         }
     }
@@ -164,6 +170,7 @@ impl Queue {
             entry.attempts = entry.attempts.saturating_add(1);
             entry.not_before = now + backoff(entry.attempts);
             entry.state = State::Failed;
+            self.waiting.remove(name);
             let rank = (Reverse(entry.priority), entry.queued, name.clone());
             self.failed.insert((entry.not_before, rank));
         }
@@ -178,23 +185,28 @@ impl Queue {
 
     /// Whether no node would have it, and nothing has woken it since.
     pub(crate) fn is_waiting(&self, name: &Name) -> bool {
-        let entry = self.entries.get(name);
-        entry.is_some_and(|entry| matches!(entry.state, State::Waiting(..)))
+        self.waiting.contains(name)
+    }
+
+    /// Whether any pod waits for something to help it.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Wakes the waiting pods for which `helps` holds.
     pub(crate) fn wake_if(&mut self, now: Timestamp, helps: impl Fn(&Wanted, Plugins) -> bool) {
-        let helped = |(name, entry): (&Name, &Entry)| match &entry.state {
-            State::Waiting(wanted, plugins) if helps(wanted, *plugins) => Some(name.clone()),
-            _ => None,
+        let helped = |name: &&Name| match self.entries.get(*name).map(|entry| &entry.state) {
+            Some(State::Waiting(wanted, plugins)) => helps(wanted, *plugins),
+            _ => false,
         };
-        let names: Vec<Name> = self.entries.iter().filter_map(helped).collect();
+        let names: Vec<Name> = self.waiting.iter().filter(helped).cloned().collect();
         for name in names {
             self.wake(&name, now);
         }
     }
 
     fn wake(&mut self, name: &Name, now: Timestamp) {
+        self.waiting.remove(name);
         if let Some(entry) = self.entries.get_mut(name) {
             let rank = (Reverse(entry.priority), entry.queued, name.clone());
             if entry.not_before > now {
@@ -239,11 +251,10 @@ impl Queue {
     }
 
     pub(crate) fn depths(&self) -> Depths {
-        let waiting = |entry: &&Entry| matches!(entry.state, State::Waiting(..));
         Depths {
             active: self.ready.len(),
             backoff: self.backing_off.len() + self.failed.len(),
-            unschedulable: self.entries.values().filter(waiting).count(),
+            unschedulable: self.waiting.len(),
         }
     }
 }

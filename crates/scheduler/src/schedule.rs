@@ -14,7 +14,7 @@ use world::World;
 
 use crate::message::{NO_NODES, Reasons};
 use crate::plugins::{Cycle, Plugin, Plugins, Refusal, allowed_names, score};
-use crate::pod::{Footprint, NotPending, Wanted};
+use crate::pod::{NotPending, Wanted};
 use crate::preempt::{Preemption, preempt};
 use crate::services::Selectors;
 use crate::snapshot::Snapshot;
@@ -154,25 +154,16 @@ pub(crate) struct Filtered {
 }
 
 fn filter(wanted: &Wanted, world: &World, snapshot: &mut Snapshot) -> Filtered {
-    let reserved: Vec<(SmolStr, Arc<Footprint>)> = snapshot
-        .nominated
-        .iter()
-        .filter(|(name, (_, pod))| **name != wanted.name() && pod.priority >= wanted.priority())
-        .map(|(_, (node, pod))| (node.clone(), Arc::clone(pod)))
-        .collect();
+    let reserved = snapshot.reserved_before(wanted);
     let mut filtered = pass(wanted, world, snapshot, None);
     if reserved.is_empty() || filtered.feasible.is_empty() {
         return filtered;
     }
     // Room is kept for pods that preempted others. A node must do with them and
     // without them, since they may yet go elsewhere.
-    for (node, pod) in &reserved {
-        snapshot.pretend(pod, node);
-    }
+    snapshot.pretend(&reserved);
     let with = pass(wanted, world, snapshot, Some(&filtered.feasible));
-    for (_, pod) in &reserved {
-        snapshot.forget(&pod.name());
-    }
+    snapshot.pretend_no_more(&reserved);
     filtered.feasible = with.feasible;
     filtered.refused.extend(with.refused);
     filtered

@@ -17,7 +17,7 @@ use world::{Commit, Event, World};
 
 use crate::counts::{Counts, Domains, Predicate};
 use crate::node::NodeInfo;
-use crate::pod::{Footprint, Standing};
+use crate::pod::{Footprint, Standing, Wanted};
 
 /// Nodes, and the pods on them.
 #[derive(Debug, Default)]
@@ -26,12 +26,15 @@ pub struct Snapshot {
     placed: HashMap<Name, Placed>,
     /// Pods that preempted others and wait for them to go: their node's room is
     /// kept for them.
-    pub(crate) nominated: BTreeMap<Name, (SmolStr, Arc<Footprint>)>,
+    pub(crate) nominated: BTreeMap<Name, Reserved>,
     counts: Counts,
     /// On how many nodes each image is.
     images: HashMap<SmolStr, u32>,
     revision: u64,
 }
+
+/// A node whose room is kept, and the pod it is kept for.
+pub(crate) type Reserved = (SmolStr, Arc<Footprint>);
 
 #[derive(Debug)]
 struct Placed {
@@ -161,9 +164,30 @@ impl Snapshot {
         self.place(lifted.node, lifted.pod, lifted.assumed);
     }
 
-    /// Puts a pod where it is not, to see what would be; the caller lifts it again.
-    pub(crate) fn pretend(&mut self, pod: &Arc<Footprint>, node: &SmolStr) {
-        self.place(node.clone(), Arc::clone(pod), true);
+    /// The pods for which room is kept that this one may not take.
+    pub(crate) fn reserved_before(&self, wanted: &Wanted) -> Vec<Reserved> {
+        let name = wanted.name();
+        let mine =
+            |other: &Name, pod: &Footprint| *other == name || pod.priority < wanted.priority();
+        self.nominated
+            .iter()
+            .filter(|(other, (_, pod))| !mine(other, pod))
+            .map(|(_, reserved)| reserved.clone())
+            .collect()
+    }
+
+    /// Puts pods where they are not yet, to see what would be, until
+    /// [`Snapshot::pretend_no_more`].
+    pub(crate) fn pretend(&mut self, reserved: &[Reserved]) {
+        for (node, pod) in reserved {
+            self.place(node.clone(), Arc::clone(pod), true);
+        }
+    }
+
+    pub(crate) fn pretend_no_more(&mut self, reserved: &[Reserved]) {
+        for (_, pod) in reserved {
+            self.remove_pod(&pod.name());
+        }
     }
 
     /// Keeps a node's room for a pod. Weaker pods it was kept for must look anew.

@@ -62,7 +62,9 @@ impl Work {
         }
         self.snapshot.apply(commit);
         for event in &commit.events {
-            if let Some(change) = Change::of(event) {
+            if self.queue.has_waiting()
+                && let Some(change) = Change::of(event)
+            {
                 self.wake(&change, world, now);
             }
             if event.resource() == PODS {

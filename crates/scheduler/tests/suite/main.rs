@@ -6,5 +6,7 @@
 mod batch;
 mod filters;
 mod lab;
+mod preemption;
 mod running;
 mod scores;
+mod topology;

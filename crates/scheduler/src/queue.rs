@@ -117,9 +117,16 @@ impl Queue {
         }
     }
 
-    /// Whether this pod is known.
+    /// Whether a pod of this name is known.
     pub(crate) fn has(&self, name: &Name) -> bool {
         self.entries.contains_key(name)
+    }
+
+    /// Whether this very pod is known, not another of its name.
+    pub(crate) fn is(&self, name: &Name, uid: &SmolStr) -> bool {
+        self.entries
+            .get(name)
+            .is_some_and(|entry| entry.uid == *uid)
     }
 
     /// The names it knows.

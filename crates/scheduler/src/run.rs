@@ -233,7 +233,7 @@ impl Scheduler {
         match (job, result) {
             (Job::Bind { pod, node }, Ok(())) => {
                 self.metrics.attempt(Attempt::Scheduled);
-                work.queue.remove(&pod.name());
+                work.bound(&pod);
                 let message = format!("Successfully assigned {} to {node}", pod.name());
                 self.note(&pod, NoteType::Normal, "Scheduled", message);
             }

@@ -133,10 +133,12 @@ impl Snapshot {
         placed.is_some_and(|placed| placed.pod.object.meta().uid == object.meta().uid)
     }
 
-    /// Takes back an assumption whose binding failed. A pod seen bound stays.
-    pub(crate) fn forget(&mut self, name: &Name) -> Option<Arc<Footprint>> {
-        if self.placed.get(name)?.assumed {
-            return self.remove_pod(name).map(|(_, pod)| pod);
+    /// Takes back an assumption whose binding failed. A pod seen bound stays, and so
+    /// does another pod of the same name.
+    pub(crate) fn forget(&mut self, object: &Object) -> Option<Arc<Footprint>> {
+        let name = object.name();
+        if self.placed.get(&name)?.assumed && self.has_placed(object) {
+            return self.remove_pod(&name).map(|(_, pod)| pod);
         }
         None
     }

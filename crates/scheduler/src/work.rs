@@ -133,13 +133,23 @@ impl Work {
         decisions
     }
 
+    /// The binding of this pod is written.
+    pub(crate) fn bound(&mut self, object: &Object) {
+        let name = object.name();
+        if self.queue.is(&name, &object.meta().uid) {
+            self.queue.remove(&name);
+        }
+    }
+
     /// The binding of this pod failed, so it does not stand where it was assumed.
     pub(crate) fn bind_failed(&mut self, object: &Object, world: &World, now: Timestamp) {
         let name = object.name();
-        if let Some(pod) = self.snapshot.forget(&name) {
+        if let Some(pod) = self.snapshot.forget(object) {
             self.wake(&Change::gone(pod), world, now);
         }
-        self.queue.fail(&name, now);
+        if self.queue.is(&name, &object.meta().uid) {
+            self.queue.fail(&name, now);
+        }
     }
 
     /// A victim could not be deleted: its pod must look anew.

@@ -118,10 +118,10 @@ fn a_thousand_pods_find_their_nodes() {
 }
 
 /// Numbers that follow from a seed.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -130,7 +130,7 @@ impl Dice {
     }
 }
 
-fn some_pod(name: &str, dice: &mut Dice) -> Value {
+pub(crate) fn some_pod(name: &str, dice: &mut Dice) -> Value {
     let app = ["web", "db", "job"][usize::try_from(dice.below(3)).unwrap()];
     let mut value = merged(
         pod(

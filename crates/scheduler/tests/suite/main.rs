@@ -5,6 +5,7 @@
 
 mod batch;
 mod filters;
+mod incremental;
 mod lab;
 mod preemption;
 mod running;

@@ -159,6 +159,9 @@ pub(crate) fn some_pod(name: &str, dice: &mut Dice) -> Value {
         _ => json!({}),
     };
     value = merged(value, &extra);
+    if dice.below(4) == 0 {
+        value["spec"]["containers"][0]["ports"] = json!([{"containerPort":1,"hostPort":80}]);
+    }
     value
 }
 
@@ -219,6 +222,14 @@ fn check(before: &[Stood<'_>], new: &Stood<'_>, seed: u64) {
             sum <= limit,
             "seed {seed}: {name} overcommits {what} of {}",
             new.node
+        );
+    }
+    let has_port = |pod: &Value| pod["spec"]["containers"][0]["ports"].is_array();
+    if has_port(new.pod) {
+        let taken = |other: &Stood<'_>| other.node == new.node && has_port(other.pod);
+        assert!(
+            !before.iter().any(taken),
+            "seed {seed}: {name} finds its port taken"
         );
     }
     if let Some(zone) = new.pod["spec"]["nodeSelector"]["zone"].as_str() {

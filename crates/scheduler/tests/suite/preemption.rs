@@ -212,3 +212,23 @@ fn anti_affinity_can_be_preempted_but_affinity_cannot() {
         "0/1 nodes are available: 1 Preemption is not helpful for scheduling."
     );
 }
+
+#[test]
+fn room_cleared_for_a_pod_is_kept_for_it() {
+    let waiting = high("waiting", "2", &json!({"status":{"nominatedNodeName":"a"}}));
+    let place = |p: &Value| {
+        let world = world(&[node("a", &json!({}))], &[waiting.clone(), p.clone()]);
+        let decisions = schedule(&cx(), &world, &mut Snapshot::of(&world), &[key("p")]);
+        matches!(decisions[0].outcome, Outcome::Bind { .. })
+    };
+    assert!(
+        !place(&pod("p", &asking("3", "1Gi"))),
+        "it would take the room"
+    );
+    assert!(
+        place(&pod("p", &asking("2", "1Gi"))),
+        "there is enough beside it"
+    );
+    let stronger = merged(asking("3", "1Gi"), &json!({"spec":{"priority":101}}));
+    assert!(place(&pod("p", &stronger)), "a stronger one may");
+}

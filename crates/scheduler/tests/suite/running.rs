@@ -413,6 +413,10 @@ async fn missed_commits_are_made_up_for() {
     let lab = Lab::start(&[node("n1", &json!({}))], &[pod("p", &asking("5", "1Gi"))]);
     settle().await;
     lab.take_seen();
+    lab.put(
+        NODES,
+        &node("n1", &json!({"status":{"allocatable":{"cpu":"8"}}})),
+    );
     for i in 0..300 {
         lab.put(
             PODS,
@@ -422,10 +426,6 @@ async fn missed_commits_are_made_up_for() {
             ),
         );
     }
-    lab.put(
-        NODES,
-        &node("n1", &json!({"status":{"allocatable":{"cpu":"8"}}})),
-    );
     settle().await;
     let seen = lab.take_seen();
     for want in ["0s bind q n1", "0s bind p n1"] {

@@ -172,13 +172,16 @@ fn hard_spread_constraints_hold() {
         ),
     ];
     let p = |extra: Value| pod("p", &spread(&extra));
+    let selecting =
+        |extra: Value| merged(p(extra), &json!({"spec":{"nodeSelector":{"zone":"zb"}}}));
+    let left_out = "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) didn't match pod topology spread constraints. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.";
     let blocked = "0/2 nodes are available: 1 node(s) didn't match pod topology spread constraints, 1 node(s) had untolerated taint(s). preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.";
     let few = "0/2 nodes are available: 2 node(s) didn't match pod topology spread constraints. preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod.";
     let deleting = [merged(
         web("x", "b"),
         &json!({"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"}}),
     )];
-    let rows: [SpreadRow<'_>; 5] = [
+    let rows: [SpreadRow<'_>; 7] = [
         ("the emptier zone", &zones(), &skewed, p(json!({})), "a"),
         (
             "a zone that repels still counts as a domain",
@@ -207,6 +210,20 @@ fn hard_spread_constraints_hold() {
             &deleting,
             p(json!({})),
             "b",
+        ),
+        (
+            "nodes that the selector leaves out do not count",
+            &zones(),
+            &skewed,
+            selecting(json!({})),
+            "b",
+        ),
+        (
+            "unless they are to",
+            &zones(),
+            &skewed,
+            selecting(json!({"nodeAffinityPolicy":"Ignore"})),
+            left_out,
         ),
     ];
     for (why, nodes, standing, p, want) in rows {

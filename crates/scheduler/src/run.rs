@@ -105,13 +105,16 @@ impl Scheduler {
                 writes.push(self.start(job));
             }
             self.metrics.depths(work.queue.depths());
-            let more = jobs.len() < PENDING_WRITES && work.queue.has_work(now);
+            // With no room for more writes, only a write that ends lets it go on.
+            let room = jobs.len() < PENDING_WRITES;
+            let more = room && work.queue.has_work(now);
+            let deadline = work.queue.next_deadline().filter(|_| room);
             tokio::select! {
                 // Writes first: what they say is the older news.
                 biased;
                 Some((job, result)) = writes.next() => self.done(&mut work, &mut jobs, job, result),
                 commit = commits.next() => if self.commit(&mut work, commit) { return },
-                () = wait(more, work.queue.next_deadline(), now) => {}
+                () = wait(more, deadline, now) => {}
             }
         }
     }

@@ -48,11 +48,10 @@ impl Work {
         for name in gone {
             self.queue.remove(&name);
         }
+        // This wakes those that wait, too: what was missed may have helped anyone.
         for object in world.list(PODS).filter(|object| is_pending(object)) {
             self.enqueue(object, now);
         }
-        // What was missed may have helped anyone.
-        self.queue.wake_if(now, |_, _| true);
     }
 
     /// Takes in one commit.

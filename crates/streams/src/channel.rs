@@ -129,11 +129,8 @@ where
     let run = {
         let mux = mux.clone();
         async move {
-            tokio::select! {
-                end = mux.read(stream) => end,
-                end = mux.write(sink, greeting) => end,
-                idle = mux.life.idle(idle_timeout) => Err(idle),
-            }
+            let (read, write) = (mux.read(stream), mux.write(sink, greeting));
+            mux.life.run(read, write, idle_timeout).await
         }
     };
     let session = Session::start(life, run, move |clean| mux.tear_down(clean));

@@ -17,7 +17,7 @@ use crate::outcome::Outcome;
 use crate::pipe::{Duplex, Pipe, Reader, Writer};
 use crate::resize::Resizes;
 use crate::session::{Gone, Limits, Session};
-use crate::spdy::connection::Role;
+use crate::spdy::connection::Manner;
 use crate::spdy::{Connection, Headers};
 use crate::upgrade::{self, Agreed, Io, Offer, Pending, Refusal};
 
@@ -263,7 +263,7 @@ async fn over_spdy(
     options: CommandOptions,
     limits: &Limits,
 ) -> Result<RemoteCommand, StreamError> {
-    let mut connection = Connection::start(io, Role::Server, is_command_stream, limits);
+    let mut connection = Connection::start(io, Manner::server(is_command_stream), limits);
     let sizes = options.tty && matches!(protocol, V4 | V3);
     let wanted = [options.stdin, options.stdout, options.stderr, sizes];
     let expected = 1 + wanted.into_iter().filter(|wanted| *wanted).count();

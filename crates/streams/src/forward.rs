@@ -20,7 +20,7 @@ use crate::channel::{self, Channel, Direction, Wire};
 use crate::command::STREAM_TYPE;
 use crate::pipe::{Duplex, Pipe, Reader, Writer};
 use crate::session::{Gone, Limits, Session};
-use crate::spdy::connection::{Incoming, Role};
+use crate::spdy::connection::{Incoming, Manner};
 use crate::spdy::{Connection, Headers};
 use crate::tunnel::Tunnel;
 use crate::upgrade::{self, Agreed, Io, Offer, Pending, Refusal};
@@ -104,16 +104,14 @@ impl PendingForward {
         let source = match agreed {
             Agreed::Spdy(_) => Source::spdy(Connection::start(
                 io,
-                Role::Server,
-                is_forward_stream,
+                Manner::server(is_forward_stream),
                 &limits,
             )),
             Agreed::WebSocket(TUNNEL) => {
                 let tunnel = Tunnel::new(upgrade::server_socket(io).await);
                 Source::spdy(Connection::start(
                     tunnel,
-                    Role::Server,
-                    is_forward_stream,
+                    Manner::server(is_forward_stream),
                     &limits,
                 ))
             }

@@ -69,6 +69,31 @@ impl Life {
         *lock(&self.moved) = Instant::now();
     }
 
+    /// Runs the two loops of a connection until one ends, or nothing moves.
+    ///
+    /// When writing fails because the peer has closed, what it had sent before can
+    /// still be read, as long as it is.
+    pub(crate) async fn run(
+        &self,
+        read: impl Future<Output = Result<(), StreamError>>,
+        write: impl Future<Output = Result<(), StreamError>>,
+        idle_timeout: Duration,
+    ) -> Result<(), StreamError> {
+        let mut read = std::pin::pin!(read);
+        let error = tokio::select! {
+            end = &mut read => return end,
+            end = write => match end {
+                Err(StreamError::Io(error)) => error,
+                end => return end,
+            },
+            idle = self.idle(idle_timeout) => return Err(idle),
+        };
+        tokio::select! {
+            end = read => end,
+            _ = self.idle(LINGER.min(idle_timeout)) => Err(error.into()),
+        }
+    }
+
     /// Resolves when nothing moved for `timeout`.
     pub(crate) async fn idle(&self, timeout: Duration) -> StreamError {
         loop {

@@ -15,7 +15,7 @@ use crate::outcome::{MAX_STATUS, Outcome};
 use crate::pipe::{Reader, Writer};
 use crate::resize::ResizeSender;
 use crate::session::{Gone, Limits, Session};
-use crate::spdy::connection::Role;
+use crate::spdy::connection::Manner;
 use crate::spdy::{Connection, Headers};
 
 /// A remote command as its client sees it. Dropping it cuts the connection.
@@ -116,7 +116,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (io, protocol) = spdy(io, request, &[V4, V3], &limits).await?;
-    let connection = Connection::start(io, Role::Client, |_| false, &limits);
+    let manner = Manner {
+        reset_ends: true,
+        ..Manner::client()
+    };
+    let connection = Connection::start(io, manner, &limits);
     let open = async |kind: &str, wanted: bool| {
         if !wanted {
             return Ok(None);

@@ -14,7 +14,7 @@ use crate::forward::{DATA, ERROR, PORT, PROTOCOL, REQUEST_ID, TUNNEL};
 use crate::outcome::MAX_STATUS;
 use crate::pipe::{Duplex, Reader};
 use crate::session::{Gone, Limits};
-use crate::spdy::connection::Role;
+use crate::spdy::connection::Manner;
 use crate::spdy::{Connection, Headers};
 use crate::tunnel::Tunnel;
 
@@ -94,7 +94,7 @@ where
 {
     let (socket, _) = websocket(io, request, &[TUNNEL], &limits).await?;
     let tunnel = Tunnel::new(socket);
-    let connection = Connection::start(tunnel, Role::Client, |_| false, &limits);
+    let connection = Connection::start(tunnel, Manner::client(), &limits);
     Ok(ForwardClient::new(connection))
 }
 
@@ -108,6 +108,6 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (io, _) = spdy(io, request, &[PROTOCOL], &limits).await?;
-    let connection = Connection::start(io, Role::Client, |_| false, &limits);
+    let connection = Connection::start(io, Manner::client(), &limits);
     Ok(ForwardClient::new(connection))
 }

@@ -3,10 +3,12 @@
 //!
 //! Flow control. Kubernetes' own peers neither send WINDOW_UPDATE nor heed it:
 //! whoever counted windows with them would hang after 64 KiB. So windows are
-//! counted from the start but hold sending back only once the peer has shown, by
-//! SETTINGS or WINDOW_UPDATE, that it knows them; this side always shows it. With
-//! a peer that does not, a stream whose reader is slow stops the reading of the
-//! connection, and TCP holds the peer back; the same as upstream, with the same
+//! counted from the start but hold sending back, and credit is given, only once the
+//! peer has shown, by SETTINGS or WINDOW_UPDATE, that it knows them; this side shows
+//! it with its first frame. (Credit to a kubelet would even harm: it closes its
+//! socket without reading the rest, and what it had sent last is lost.) With a peer
+//! that does not know windows, a stream whose reader is slow stops the reading of
+//! the connection, and TCP holds the peer back; the same as upstream, with the same
 //! effect on the other streams.
 //!
 //! Invariants: at most [`MAX_STREAMS`] streams at a time; streams take turns, a
@@ -38,6 +40,8 @@ const ACCEPT_QUEUE: usize = 32;
 const CONTROL_QUEUE: usize = 64;
 /// The window a peer starts with, by the draft.
 const DRAFT_WINDOW: i64 = 64 * 1024;
+/// How a stream that was reset ends.
+const RESET: End = End::Cut(io::ErrorKind::ConnectionReset);
 /// Rung for the connection's own window.
 const CONNECTION: u32 = 0;
 
@@ -45,6 +49,37 @@ const CONNECTION: u32 = 0;
 pub(crate) enum Role {
     Client,
     Server,
+}
+
+/// How one side behaves.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) role: Role,
+    /// Whether the headers of a stream are such that it is taken; else it is reset.
+    pub(crate) admit: fn(&Headers) -> bool,
+    /// A peer that is done resets what it still has open, as a kubelet does after an
+    /// exec: take that for an end and not for a cut.
+    pub(crate) reset_ends: bool,
+}
+
+impl Manner {
+    /// Takes the streams that `admit` lets in.
+    pub(crate) const fn server(admit: fn(&Headers) -> bool) -> Self {
+        Self {
+            role: Role::Server,
+            admit,
+            reset_ends: false,
+        }
+    }
+
+    /// Opens streams, and takes none.
+    pub(crate) const fn client() -> Self {
+        Self {
+            role: Role::Client,
+            admit: |_| false,
+            reset_ends: false,
+        }
+    }
 }
 
 /// A stream that the peer opened.
@@ -66,9 +101,7 @@ pub(crate) struct Connection {
 pub(crate) struct Opener(Arc<Mux>);
 
 struct Mux {
-    role: Role,
-    /// Whether the headers of a stream are such that it is taken.
-    admit: fn(&Headers) -> bool,
+    manner: Manner,
     bell: Arc<Doorbell>,
     life: Arc<Life>,
     table: Mutex<Table>,
@@ -102,8 +135,8 @@ struct Stream {
 }
 
 impl Connection {
-    /// Speaks SPDY on `io`. Streams whose headers `admit` denies are reset.
-    pub(crate) fn start<S>(io: S, role: Role, admit: fn(&Headers) -> bool, limits: &Limits) -> Self
+    /// Speaks SPDY on `io`.
+    pub(crate) fn start<S>(io: S, manner: Manner, limits: &Limits) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -111,11 +144,10 @@ impl Connection {
         let (accepted, incoming) = mpsc::channel(ACCEPT_QUEUE);
         let life = Life::new();
         let mux = Arc::new(Mux {
-            role,
-            admit,
+            manner,
             bell: Arc::default(),
             life: life.clone(),
-            table: Mutex::new(Table::new(role)),
+            table: Mutex::new(Table::new(manner.role)),
             controls,
             opening: tokio::sync::Mutex::default(),
         });
@@ -124,11 +156,9 @@ impl Connection {
         let run = {
             let mux = mux.clone();
             async move {
-                tokio::select! {
-                    end = mux.read(read_half, accepted) => end,
-                    end = mux.write(write_half, queue) => end,
-                    idle = mux.life.idle(idle_timeout) => Err(idle),
-                }
+                let read = mux.read(read_half, accepted);
+                let write = mux.write(write_half, queue);
+                mux.life.run(read, write, idle_timeout).await
             }
         };
         let teardown = {
@@ -246,9 +276,9 @@ impl Table {
     }
 
     /// A stream is cut, by either side.
-    fn cut(&mut self, stream: u32) {
+    fn cut(&mut self, stream: u32, end: End) {
         if let Some(entry) = self.streams.remove(&stream) {
-            entry.inbound.end(End::Cut(io::ErrorKind::ConnectionReset));
+            entry.inbound.end(end);
             entry.outbound.sever();
         }
     }
@@ -333,7 +363,7 @@ impl Mux {
             let table = lock(&self.table);
             let entry = table.streams.get(&stream);
             let open = entry.filter(|entry| !entry.remote_closed);
-            let own = (stream % 2 == 1) == (self.role == Role::Client);
+            let own = (stream % 2 == 1) == (self.manner.role == Role::Client);
             let last = if own {
                 table.next_id
             } else {
@@ -386,14 +416,21 @@ impl Mux {
                     lock(&self.table).end_remote(stream);
                 }
             }
-            Control::RstStream { stream, .. } => lock(&self.table).cut(stream),
+            Control::RstStream { stream, .. } => {
+                let end = if self.manner.reset_ends {
+                    End::Clean
+                } else {
+                    RESET
+                };
+                lock(&self.table).cut(stream, end);
+            }
             Control::Settings {
                 window,
                 max_streams,
             } => self.settings(window, max_streams),
             Control::Ping(id) => {
                 // Own pings would be odd for a client; none are sent over SPDY.
-                if (id % 2 == 1) == (self.role == Role::Server) {
+                if (id % 2 == 1) == (self.manner.role == Role::Server) {
                     self.reply(Control::Ping(id)).await;
                 }
             }
@@ -414,14 +451,14 @@ impl Mux {
     ) {
         let taken = {
             let mut table = lock(&self.table);
-            let theirs = (stream % 2 == 1) == (self.role == Role::Server);
+            let theirs = (stream % 2 == 1) == (self.manner.role == Role::Server);
             if !theirs || stream <= table.last_accepted {
                 Err(Reset::ProtocolError)
             } else {
                 table.last_accepted = stream;
                 if table.streams.len() >= MAX_STREAMS || self.life.closing.is_cancelled() {
                     Err(Reset::Refused)
-                } else if !(self.admit)(&headers) {
+                } else if !(self.manner.admit)(&headers) {
                     Err(Reset::Cancel)
                 } else {
                     let duplex = table.add(stream, &self.bell);
@@ -448,7 +485,7 @@ impl Mux {
             duplex,
         };
         if accepted.send(incoming).await.is_err() {
-            lock(&self.table).cut(stream);
+            lock(&self.table).cut(stream, RESET);
             self.reply(reset(stream, Reset::Refused)).await;
         }
     }
@@ -461,6 +498,7 @@ impl Mux {
     fn settings(&self, window: Option<u32>, max_streams: Option<u32>) {
         let mut table = lock(&self.table);
         table.counts = true;
+        self.bell.ring(CONNECTION);
         if let Some(most) = max_streams {
             table.peer_max_streams = most;
         }
@@ -587,8 +625,13 @@ impl Mux {
     fn turn(&self, stream: u32) -> Turn {
         let mut table = lock(&self.table);
         if stream == CONNECTION {
+            let credit = if table.counts {
+                std::mem::take(&mut table.received)
+            } else {
+                0
+            };
             return Turn {
-                credit: std::mem::take(&mut table.received),
+                credit,
                 send: Taken::Nothing,
             };
         }
@@ -599,7 +642,7 @@ impl Mux {
                 send: Taken::Nothing,
             };
         };
-        let credit = if entry.remote_closed {
+        let credit = if !counts || entry.remote_closed {
             0
         } else {
             entry.inbound.take_credit(STREAM_BUFFER / 2)
@@ -613,7 +656,7 @@ impl Mux {
         let send = entry.outbound.take(allowed);
         match &send {
             Taken::Nothing => {}
-            Taken::Reset => table.cut(stream),
+            Taken::Reset => table.cut(stream, RESET),
             Taken::Data { bytes, last } => {
                 // At most a chunk.
                 let size = bytes.len() as i64;

@@ -118,7 +118,8 @@ impl PendingCommand {
 /// A running exec or attach: its streams, and the way to end it. Dropping it
 /// without [`RemoteCommand::finish`] cuts the connection.
 pub struct RemoteCommand {
-    /// Input from the client.
+    /// Input from the client. An error says that the client left or was cut off; a
+    /// command sees either as the end of its input.
     pub stdin: Option<Reader>,
     /// Output to the client.
     pub stdout: Option<Writer>,

@@ -140,7 +140,9 @@ impl Forward {
         (reader, writer, ForwardError(self.error))
     }
 
-    /// Tells the client why its connection does not work, and cuts it.
+    /// Tells the client why its connection does not work, and cuts it. For a port
+    /// that does not answer, not for a connection that merely ended: kubectl gives
+    /// the whole port-forward up after any message.
     pub async fn fail(self, message: &str) {
         let (_, writer, error) = self.split();
         error.fail(message).await;

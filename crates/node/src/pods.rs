@@ -4,6 +4,7 @@
 //! Reading order: [`spec`] → [`state`] → [`plan`] → [`status`] → [`worker`].
 
 pub mod backoff;
+pub mod create;
 pub mod plan;
 pub mod probes;
 pub mod spec;

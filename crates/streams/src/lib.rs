@@ -6,7 +6,8 @@
 //! older), and SPDY/3.1, either bare or tunnelled in WebSocket messages. Both end
 //! here in the same types: [`RemoteCommand`] and [`PortForward`] for whoever
 //! serves, [`CommandClient`] and [`ForwardClient`] for whoever asks. Who stands
-//! between and need not understand uses [`proxy_upgrade`].
+//! between and need not understand uses [`proxy_upgrade`]; who must translate uses
+//! [`bridge_command`] and [`bridge_port_forward`].
 //!
 //! Invariants: nothing is buffered without a limit, and a slow reader slows its
 //! writer, end to end; every connection is one task that ends with the type that
@@ -14,6 +15,7 @@
 //! bytes is never cut short silently: it ends cleanly or with an error.
 //! This crate knows no pods and no containers.
 
+mod bridge;
 mod channel;
 mod client;
 mod command;
@@ -27,6 +29,7 @@ mod spdy;
 mod tunnel;
 mod upgrade;
 
+pub use bridge::{bridge_command, bridge_port_forward};
 pub use client::{
     CommandClient, ConnectError, ForwardClient, Forwarded, ForwardedError, MAX_REFUSAL,
     connect_command, connect_command_spdy, connect_port_forward, connect_port_forward_spdy,

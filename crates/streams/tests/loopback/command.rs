@@ -1,4 +1,4 @@
-//! Exec over WebSocket and SPDY, directly and through a proxy.
+//! Exec over WebSocket and SPDY, directly, through a proxy and through a bridge.
 
 use std::time::Duration;
 
@@ -17,19 +17,24 @@ enum Way {
     Spdy,
     ProxiedWebSocket,
     ProxiedSpdy,
+    BridgedWebSocket,
+    BridgedSpdy,
 }
 
-const WAYS: [Way; 4] = [
+const WAYS: [Way; 6] = [
     Way::WebSocket,
     Way::Spdy,
     Way::ProxiedWebSocket,
     Way::ProxiedSpdy,
+    Way::BridgedWebSocket,
+    Way::BridgedSpdy,
 ];
 
 async fn exec(server: &Server, way: Way, query: &str) -> Result<CommandClient, ConnectError> {
     let prefix = match way {
         Way::WebSocket | Way::Spdy => "",
         Way::ProxiedWebSocket | Way::ProxiedSpdy => "/proxy",
+        Way::BridgedWebSocket | Way::BridgedSpdy => "/bridge",
     };
     let options = CommandOptions::from_query(query).unwrap();
     let request = Request::get(format!("{prefix}/exec?{query}"))
@@ -37,10 +42,10 @@ async fn exec(server: &Server, way: Way, query: &str) -> Result<CommandClient, C
         .unwrap();
     let io = server.connect().await;
     match way {
-        Way::WebSocket | Way::ProxiedWebSocket => {
+        Way::WebSocket | Way::ProxiedWebSocket | Way::BridgedWebSocket => {
             connect_command(io, request, options, Limits::default()).await
         }
-        Way::Spdy | Way::ProxiedSpdy => {
+        Way::Spdy | Way::ProxiedSpdy | Way::BridgedSpdy => {
             connect_command_spdy(io, request, options, Limits::default()).await
         }
     }
@@ -200,8 +205,15 @@ async fn a_connection_on_which_nothing_moves_is_closed() {
     for way in WAYS {
         let mut client = exec(&server, way, "do=hang&stdin=true").await.unwrap();
         let ended = tokio::time::timeout(PATIENCE, client.outcome()).await;
-        let error = ended.unwrap().unwrap_err();
-        assert!(!matches!(error, StreamError::Idle(_)), "{way:?}: {error}");
+        match ended.unwrap() {
+            // The side that waited is the other one.
+            Err(error) => assert!(!matches!(error, StreamError::Idle(_)), "{way:?}: {error}"),
+            // A bridge can still tell its client.
+            Ok(Outcome::Failed(status)) => {
+                assert!(status.message.contains("idle timeout"), "{way:?}: {status}");
+            }
+            Ok(outcome) => panic!("{way:?}: {outcome:?}"),
+        }
         server.becomes_idle().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Port-forward in a tunnel and over bare SPDY, directly and through a proxy.
+//! Port-forward in a tunnel and over bare SPDY, directly, through a proxy and through a bridge.
 
 use std::time::Duration;
 
@@ -8,11 +8,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::server::{PATIENCE, Server, pattern};
 
-const WAYS: [(&str, bool); 4] = [
+const WAYS: [(&str, bool); 6] = [
     ("/portforward", true),
     ("/portforward", false),
     ("/proxy/portforward", true),
     ("/proxy/portforward", false),
+    ("/bridge/portforward", true),
+    ("/bridge/portforward", false),
 ];
 
 async fn forward(server: &Server, (path, tunnelled): (&str, bool)) -> ForwardClient {

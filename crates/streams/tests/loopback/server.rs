@@ -1,5 +1,6 @@
 //! A node in small: serves `/exec` and `/portforward` on loopback with commands
-//! of its own making, and `/proxy/…` as an API server in front of itself.
+//! of its own making, and `/proxy/…` and `/bridge/…` as an API server in front of
+//! itself, the one passing bytes on and the other translating to SPDY.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use streams::{
     CommandOptions, Forward, Limits, Outcome, PortForward, Proxied, RemoteCommand, accept_command,
-    accept_port_forward, proxy_upgrade,
+    accept_port_forward, bridge_command, bridge_port_forward, connect_command_spdy,
+    connect_port_forward_spdy, proxy_upgrade,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -83,9 +85,23 @@ impl Server {
                 .proxy(&mut request, &format!("{behind}?{query}"), limits)
                 .await;
         }
+        let bridged = path.strip_prefix("/bridge");
+        let path = bridged.unwrap_or(&path).to_owned();
         if path == "/portforward" {
             return match accept_port_forward(&mut request, limits) {
                 Err(refusal) => refusal.into_response().map(|text| text.into()),
+                Ok((response, pending)) if bridged.is_some() => {
+                    let backend = self.connect().await;
+                    let target = Request::get(path).body(()).unwrap();
+                    let backend = connect_port_forward_spdy(backend, target, limits).await;
+                    tokio::spawn(async move {
+                        if let Ok(forward) = pending.open().await {
+                            bridge_port_forward(forward, backend.unwrap()).await;
+                        }
+                        drop(running);
+                    });
+                    response.map(|()| Full::default())
+                }
                 Ok((response, pending)) => {
                     tokio::spawn(async move {
                         if let Ok(forward) = pending.open().await {
@@ -100,6 +116,19 @@ impl Server {
             .and_then(|options| accept_command(&mut request, options, limits));
         match accepted {
             Err(refusal) => refusal.into_response().map(|text| text.into()),
+            Ok((response, pending)) if bridged.is_some() => {
+                let options = CommandOptions::from_query(&query).unwrap();
+                let backend = self.connect().await;
+                let target = Request::get(format!("{path}?{query}")).body(()).unwrap();
+                let backend = connect_command_spdy(backend, target, options, limits).await;
+                tokio::spawn(async move {
+                    if let Ok(command) = pending.open().await {
+                        let _ = bridge_command(command, backend.unwrap()).await;
+                    }
+                    drop(running);
+                });
+                response.map(|()| Full::default())
+            }
             Ok((response, pending)) => {
                 tokio::spawn(async move {
                     if let Ok(command) = pending.open().await {

@@ -7,13 +7,21 @@
 //! Invariants: what runs is found again from the runtime's labels after a restart of the agent; every task, queue and
 //! retry has a named limit; a Pod's secrets stay in files of mode 0600 below the agent's directory and out of logs.
 
+pub mod agent;
 pub mod api;
 pub mod env;
 pub mod events;
 pub mod files;
+pub mod handler;
 pub mod images;
 pub mod links;
+pub mod logs;
+pub mod machine;
 pub mod options;
 pub mod pods;
+pub mod registration;
 pub mod resources;
 pub mod volumes;
+
+pub use agent::{Agent, AgentError, Parts};
+pub use options::Options;

@@ -10,3 +10,4 @@ pub mod probes;
 pub mod spec;
 pub mod state;
 pub mod status;
+pub mod worker;

@@ -142,8 +142,16 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     fn push(&mut self, action: Action) {
-        let busy = action.op().is_some_and(|op| self.state.busy.contains(&op));
-        if !busy && !self.actions.contains(&action) {
+        let op = action.op();
+        if op.as_ref().is_some_and(|op| self.state.busy.contains(op)) {
+            return;
+        }
+        let retry = op.and_then(|op| self.state.retry.get(&op).copied());
+        let action = match retry {
+            Some(at) if at > self.now => Action::WakeAt(at),
+            _ => action,
+        };
+        if !self.actions.contains(&action) {
             self.actions.push(action);
         }
     }

@@ -183,6 +183,8 @@ pub struct PodState {
     pub memory: BTreeMap<String, Memory>,
     /// What is under way.
     pub busy: BTreeSet<Op>,
+    /// Operations that failed, or need no quick repetition, and when they may begin again.
+    pub retry: BTreeMap<Op, Timestamp>,
     /// Set when the Pod is to be stopped for a reason of the node's.
     pub failure: Option<Failure>,
     /// Set when the Pod vanished from the API server: then it ends by this time.

@@ -160,10 +160,13 @@ pub fn terminated(
         container_id: Some(container_id(run, state)),
         exit_code: run.exit_code,
         reason: Some(reason.to_owned()),
-        message: run
-            .start_error
-            .clone()
-            .or_else(|| memory.messages.get(&run.id).cloned()),
+        message: run.start_error.clone().or_else(|| {
+            memory
+                .messages
+                .get(&run.id)
+                .filter(|message| !message.is_empty())
+                .cloned()
+        }),
         started_at: stamp(run.started_at),
         finished_at: stamp(run.finished_at),
         signal: None,

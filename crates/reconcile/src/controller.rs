@@ -27,6 +27,10 @@ pub enum PlanError {
     Invalid(String),
 }
 
+/// Stands in `reconciles` for objects of all resources. No object has this
+/// resource, so a [`Wake::Every`] alone names the keys.
+pub const EVERY: Resource = Resource::new("*", "*");
+
 /// One controller. Constant data; registering it is one list line.
 #[derive(Clone, Copy)]
 pub struct Controller {
@@ -52,6 +56,9 @@ pub enum Wake {
     Mapped(Resource, fn(&World, &Object) -> Vec<Key>),
     /// Any dependent wakes any owner of the reconciled resource.
     Dependents,
+    /// Any object of any resource wakes the keys that the function names, which may
+    /// be of any resource: for controllers that plan for [`EVERY`].
+    Every(fn(&World, &Object) -> Vec<Key>),
 }
 
 impl Controller {
@@ -71,6 +78,9 @@ impl Controller {
                     }));
                 }
                 Wake::Mapped(resource, keys_of) if *resource == event.resource() => {
+                    keys.extend(states().flat_map(|state| keys_of(world, state)));
+                }
+                Wake::Every(keys_of) => {
                     keys.extend(states().flat_map(|state| keys_of(world, state)));
                 }
                 Wake::Dependents => keys.extend(states().flat_map(|state| {

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use world::World;
 
-use crate::controller::{Controller, Cx};
+use crate::controller::{Controller, Cx, Wake};
 use crate::plan::{Note, Plan, Step};
 use crate::queue::Queue;
 
@@ -207,11 +207,28 @@ impl Driver {
             notes,
             requeue_at,
             also,
+            if_failed,
         } = plan;
         for stage in stages {
             let (revision, failed) = self.stage(controller.name, &*client, stage).await;
             outcome.written_revision = outcome.written_revision.max(revision);
-            if failed {
+            if let Some(error) = failed {
+                if let Some(mut write) = if_failed {
+                    fill(&mut write.body, &error);
+                    match send(&*client, &write).await {
+                        Ok(body) => {
+                            outcome.written_revision =
+                                outcome.written_revision.max(revision_of(&body));
+                        }
+                        // The key is planned again, and would say it again.
+                        Err(error) => tracing::debug!(
+                            controller = controller.name,
+                            path = write.target.path(),
+                            %error,
+                            "failure could not be told"
+                        ),
+                    }
+                }
                 outcome.failed = true;
                 return outcome;
             }
@@ -227,17 +244,17 @@ impl Driver {
         outcome
     }
 
-    /// Sends the writes of a stage. Gives the highest revision written, and
-    /// whether any write failed.
+    /// Sends the writes of a stage. Gives the highest revision written, and the
+    /// message of the first write that failed.
     async fn stage(
         &self,
         name: &'static str,
         client: &dyn Client,
         stage: Vec<Step>,
-    ) -> (u64, bool) {
+    ) -> (u64, Option<String>) {
         let mut pending = stage.into_iter();
         let mut under_way = FuturesUnordered::new();
-        let (mut revision, mut failed) = (0, false);
+        let (mut revision, mut failed) = (0, None);
         loop {
             while under_way.len() < WRITES_AT_ONCE
                 && let Some(step) = pending.next()
@@ -257,7 +274,7 @@ impl Driver {
                 }
                 Err(error) if is_settled(&step.write, &error) => {}
                 Err(error) => {
-                    failed = true;
+                    failed.get_or_insert_with(|| error.to_string());
                     tracing::debug!(controller = name, path = step.write.target.path(), %error, "write failed");
                     if let Some(note) = step.on_failure {
                         self.recorder
@@ -281,6 +298,25 @@ fn is_settled(write: &Write, error: &ClientError) -> bool {
 fn wake_all(controller: &Controller, world: &World, queue: &mut Queue) {
     for object in world.list(controller.reconciles) {
         queue.wake(object.key());
+    }
+    for wake in controller.wakes_on {
+        if let Wake::Every(keys_of) = wake {
+            let objects = world.tables().flat_map(|(_, table)| table.iter());
+            objects
+                .flat_map(|object| keys_of(world, object))
+                .for_each(|key| queue.wake(key));
+        }
+    }
+}
+
+/// Puts the message into every text of `body` that has its mark.
+fn fill(body: &mut serde_json::Value, error: &str) {
+    use serde_json::Value;
+    match body {
+        Value::String(text) if text == "{error}" => error.clone_into(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| fill(item, error)),
+        Value::Object(members) => members.values_mut().for_each(|member| fill(member, error)),
+        _ => {}
     }
 }
 

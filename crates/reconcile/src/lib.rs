@@ -15,6 +15,6 @@ pub mod driver;
 pub mod plan;
 pub mod queue;
 
-pub use controller::{Controller, Cx, PlanError, Wake};
+pub use controller::{Controller, Cx, EVERY, PlanError, Wake};
 pub use driver::{Driver, Metrics};
 pub use plan::{Note, NoteType, Plan, Step};

@@ -19,6 +19,9 @@ pub struct Plan {
     pub requeue_at: Option<Timestamp>,
     /// Other keys of the same controller to plan next.
     pub also: Vec<Key>,
+    /// Sent when a stage failed, to say so in a status. `{error}` in its texts
+    /// stands for the server's message of the first failure.
+    pub if_failed: Option<Write>,
 }
 
 /// One write, and what to tell people about its outcome.
@@ -144,6 +147,11 @@ impl Plan {
     /// Records an event when the plan is done.
     pub fn note(&mut self, note: Note) {
         self.notes.push(note);
+    }
+
+    /// Sends `write` if a stage fails.
+    pub fn if_failed(&mut self, write: Write) {
+        self.if_failed = Some(write);
     }
 
     /// Plans the key again at `time`, or at the earlier time already set.

@@ -7,12 +7,13 @@
 //! and versions is upstream's, since clients prefer what comes first.
 //!
 //! Reading order: [`catalog`] → [`legacy`](mod@legacy) → [`aggregated`](mod@aggregated)
-//! → [`document`].
+//! → [`document`] → [`mod@reply`].
 
 pub mod aggregated;
 pub mod catalog;
 pub mod document;
 pub mod legacy;
+pub mod reply;
 
 use std::sync::{Arc, OnceLock};
 
@@ -22,6 +23,7 @@ pub use aggregated::AGGREGATED_MEDIA_TYPE;
 pub use catalog::{Catalog, Group, GroupVersion};
 pub use document::Document;
 pub use legacy::ServerAddress;
+pub use reply::reply;
 
 /// The two roots below which resources live.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -8,16 +8,19 @@
 //! agree between instances.
 //!
 //! Reading order: [`routes`] → `params` → [`models`] → `docs` → [`v3`](mod@v3) →
-//! [`v2`](mod@v2) → [`protobuf`](mod@protobuf) → `json`.
+//! [`v2`](mod@v2) → [`protobuf`](mod@protobuf) → `json` → [`mod@reply`].
 
 mod docs;
 mod json;
 pub mod models;
 mod params;
 pub mod protobuf;
+pub mod reply;
 pub mod routes;
 pub mod v2;
 pub mod v3;
+
+pub use reply::reply;
 
 use std::sync::{Arc, LazyLock, OnceLock};
 

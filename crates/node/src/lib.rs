@@ -1,7 +1,7 @@
 //! The node agent: turns the Pods of one node into containers, and tells the API server about it.
 //!
 //! Reads the world through [`client::Feed`], acts through [`runtime`], [`image`] and [`net`], writes through
-//! [`client::Client`]. Deciding is pure ([`pods::plan`], [`services`], [`zone`], [`volumes::payload`]); tasks observe,
+//! [`client::Client`]. Deciding is pure ([`pods::plan`], [`services`], [`volumes::payload`]); tasks observe,
 //! ask, and carry out.
 //!
 //! Invariants: what runs is found again from the runtime's labels after a restart of the agent; every task, queue and
@@ -21,6 +21,7 @@ pub mod options;
 pub mod pods;
 pub mod registration;
 pub mod resources;
+pub mod services;
 pub mod volumes;
 
 pub use agent::{Agent, AgentError, Parts};

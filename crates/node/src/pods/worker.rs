@@ -333,11 +333,20 @@ impl Worker {
             .tokens
             .values()
             .any(|token| token.renew_at <= self.now());
-        if !(self.stale || due)
-            || self.state.volumes != Volumes::Mounted
-            || self.state.gone.is_some()
-            || self.state.busy.contains(&Op::Mount)
-        {
+        // What ends needs no news, and writing would bring back what is being removed.
+        let ending = self.state.gone.is_some()
+            || self.pod.metadata.deletion_timestamp.is_some()
+            || self
+                .state
+                .sandbox
+                .as_ref()
+                .is_none_or(|sandbox| !sandbox.ready)
+            || self
+                .state
+                .busy
+                .iter()
+                .any(|op| matches!(op, Op::Mount | Op::StopSandbox(_) | Op::Teardown));
+        if !(self.stale || due) || self.state.volumes != Volumes::Mounted || ending {
             return;
         }
         self.stale = false;

@@ -149,7 +149,9 @@ impl Worker {
         match result {
             Ok(tokens) => {
                 self.tokens = tokens;
-                self.state.volumes = Volumes::Mounted;
+                if !refresh {
+                    self.state.volumes = Volumes::Mounted;
+                }
             }
             Err(message) => {
                 self.node

@@ -84,6 +84,25 @@ fn end(code: i32) -> ! {
     std::process::exit(code)
 }
 
+/// The groups above those of pods stay for the next pod; here there is none.
+fn remove_groups(base: &str) {
+    fn remove(dir: &Path) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                remove(&entry.path());
+            }
+        }
+        std::fs::remove_dir(dir).unwrap();
+    }
+    let name = base.trim_start_matches('/');
+    let entries = std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
+    let roots = entries
+        .filter(|entry| !entry.path().is_symlink())
+        .map(|entry| entry.path().join(name));
+    let all = roots.chain([Path::new("/sys/fs/cgroup").join(name)]);
+    all.filter(|dir| dir.is_dir()).for_each(|dir| remove(&dir));
+}
+
 fn build(store: &ImageStore) {
     let file = |path: &str, content| ImageFile {
         path: path.into(),

@@ -2,6 +2,8 @@
 //!
 //! Reads files of the runtime's. Invariant: never more than a named limit in memory.
 
+pub mod read;
+
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;

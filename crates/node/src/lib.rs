@@ -14,6 +14,7 @@ pub mod events;
 pub mod files;
 pub mod handler;
 pub mod images;
+pub mod kubelet;
 pub mod links;
 pub mod logs;
 pub mod machine;

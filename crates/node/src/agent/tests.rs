@@ -383,3 +383,100 @@ async fn the_node_registers_and_renews_its_lease() {
     tokio::time::sleep(Duration::from_secs(11)).await;
     assert_ne!(first, lease());
 }
+
+/// Lets in whoever says the word.
+struct Word;
+
+impl crate::kubelet::Access for Word {
+    fn check<'a>(
+        &'a self,
+        head: &'a http::request::Parts,
+    ) -> futures::future::BoxFuture<'a, Result<(), (http::StatusCode, String)>> {
+        let known = head
+            .headers
+            .get("word")
+            .is_some_and(|word| word == "friend");
+        Box::pin(async move {
+            if known {
+                Ok(())
+            } else {
+                Err((http::StatusCode::UNAUTHORIZED, "Unauthorized".to_owned()))
+            }
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_kubelet_api_shows_logs_to_whom_it_knows() {
+    let bench = Bench::new();
+    bench
+        .cluster
+        .put_pod("p", json!({"containers": [{"name": "a", "image": "here"}]}));
+    bench.phase("Running").await;
+    std::fs::write(
+        bench.dir.path().join("logs/n_p_uid-p/a/0.log"),
+        "2026-01-01T00:00:01Z stdout F one\n2026-01-01T00:00:02Z stdout F two\n",
+    )
+    .unwrap();
+    let kubelet = crate::kubelet::Kubelet {
+        node_name: "node".into(),
+        feed: bench.cluster.clone(),
+        runtime: Arc::new(bench.runtime.clone()),
+        access: Arc::new(Word),
+        clock: Arc::clone(&bench.clock),
+    };
+    let ask = |path: &'static str, word: &'static str| {
+        let request = http::Request::get(path)
+            .header("word", word)
+            .body(())
+            .unwrap();
+        let kubelet = &kubelet;
+        async move {
+            let answer = kubelet.answer(request).await;
+            let code = answer.status().as_u16();
+            let body = http_body_util::BodyExt::collect(answer.into_body())
+                .await
+                .unwrap()
+                .to_bytes();
+            (code, String::from_utf8(body.to_vec()).unwrap())
+        }
+    };
+    assert_eq!(ask("/healthz", "").await, (200, "ok".to_owned()));
+    assert_eq!(ask("/pods", "foe").await.0, 401);
+    assert!(ask("/pods", "friend").await.1.contains("uid-p"));
+    let rows = [
+        ("/containerLogs/n/p/a", (200, "one\ntwo\n")),
+        ("/containerLogs/n/p/a?tailLines=1", (200, "two\n")),
+        (
+            "/containerLogs/n/p/a?tailLines=x",
+            (400, "invalid value \"x\" of tailLines"),
+        ),
+        (
+            "/containerLogs/n/p/a?previous=true",
+            (
+                400,
+                "previous terminated container \"a\" in pod \"p\" not found",
+            ),
+        ),
+        ("/containerLogs/n/q/a", (404, "pod \"q\" does not exist")),
+    ];
+    for (path, (code, text)) in rows {
+        assert_eq!(ask(path, "friend").await, (code, text.to_owned()), "{path}");
+    }
+    let runs = bench.runtime.list_containers(None).await.unwrap();
+    let runtime = bench.runtime.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        runtime.exit_container(&runs[0].id, 0);
+    });
+    let followed = tokio::time::timeout(
+        Duration::from_secs(30),
+        ask("/containerLogs/n/p/a?follow=true", "friend"),
+    )
+    .await;
+    assert_eq!(
+        followed.unwrap(),
+        (200, "one\ntwo\n".to_owned()),
+        "it ends with the container"
+    );
+}

@@ -10,7 +10,10 @@ mod pods;
 #[cfg(test)]
 mod scene;
 
+pub mod deployment;
 pub mod event_ttl;
+pub mod garbage;
+pub mod namespace;
 pub mod replica_set;
 pub mod root_ca;
 pub mod service_account;
@@ -20,7 +23,10 @@ use reconcile::Controller;
 /// Every controller of the control plane.
 pub fn all() -> &'static [Controller] {
     const ALL: &[Controller] = &[
+        deployment::CONTROLLER,
         event_ttl::CONTROLLER,
+        garbage::CONTROLLER,
+        namespace::CONTROLLER,
         replica_set::CONTROLLER,
         root_ca::CONTROLLER,
         service_account::CONTROLLER,

@@ -3,6 +3,8 @@
 //! Connects from the node to the pod's address. Invariants: nothing takes longer than its limit; of a reply at most
 //! [`REPLY_BYTES`] are read.
 
+mod tls;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -154,10 +156,12 @@ async fn connect(to: SocketAddr) -> Result<TcpStream, String> {
         .map_err(|error| format!("dial tcp {to}: {error}"))
 }
 
+/// A connection, with or without TLS.
+trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Stream for T {}
+
 async fn http_get(subject: &Subject<'_>, get: &HTTPGetAction, agent: &str) -> Result<(), String> {
-    if get.scheme.as_deref() == Some("HTTPS") {
-        return Err("HTTPS requests are not available on this node".to_owned());
-    }
+    let secure = get.scheme.as_deref() == Some("HTTPS");
     let to = address(subject, get.host.as_deref(), &get.port)?;
     let path = get
         .path
@@ -169,9 +173,19 @@ async fn http_get(subject: &Subject<'_>, get: &HTTPGetAction, agent: &str) -> Re
     } else {
         format!("/{path}")
     };
-    let url = format!("http://{to}{path}");
+    let scheme = if secure { "https" } else { "http" };
+    let url = format!("{scheme}://{to}{path}");
     let fail = |error: &dyn std::fmt::Display| format!("Get \"{url}\": {error}");
     let stream = connect(to).await.map_err(|error| fail(&error))?;
+    let stream: Box<dyn Stream> = if secure {
+        Box::new(
+            tls::connect(stream, to)
+                .await
+                .map_err(|error| fail(&error))?,
+        )
+    } else {
+        Box::new(stream)
+    };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| fail(&error))?;

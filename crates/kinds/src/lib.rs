@@ -33,6 +33,7 @@ mod select;
 pub mod spec;
 mod storage;
 mod storagemigration;
+mod validate;
 
 pub use print::age;
 pub use spec::{Column, FieldSelector, Generation, Hooks, KindSpec, ResetFields, Subresource};

@@ -16,7 +16,7 @@ use object::{FieldErrors, Gvk, Resource};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
-use crate::fields;
+use crate::{fields, validate};
 
 /// The verbs of most kinds.
 pub(crate) const VERBS: &[&str] = &[
@@ -285,6 +285,25 @@ impl KindSpec {
             prepare(new, old);
         }
         keep_generation(new, old);
+    }
+
+    /// Faults of a prepared object that is to be created: its metadata's, then
+    /// the kind's own.
+    pub fn validate_create(&self, value: &Value) -> FieldErrors {
+        let mut errors = validate::metadata::create(&self.gvk, value);
+        if let Some(check) = self.hooks.validate_create {
+            errors.extend(check(value));
+        }
+        errors
+    }
+
+    /// Faults of a prepared object that is to replace `old`.
+    pub fn validate_update(&self, new: &Value, old: &Value) -> FieldErrors {
+        let mut errors = validate::metadata::update(new, old);
+        if let Some(check) = self.hooks.validate_update {
+            errors.extend(check(new, old));
+        }
+        errors
     }
 
     /// Turns a served tree into the stored version of it.

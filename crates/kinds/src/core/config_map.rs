@@ -5,6 +5,7 @@
 use crate::{
     print,
     spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
+    validate,
 };
 use jiff::Timestamp;
 use object::{Gvk, Resource};
@@ -36,7 +37,11 @@ pub(crate) const SPEC: KindSpec = KindSpec {
     generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        validate_create: Some(validate::config_map::create),
+        validate_update: Some(validate::config_map::update),
+        ..Hooks::NONE
+    },
 };
 
 fn cells(value: &Value, now: Timestamp) -> Vec<Value> {

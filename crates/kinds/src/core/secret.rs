@@ -5,6 +5,7 @@
 use crate::{
     fields, print, select,
     spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
+    validate,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -41,6 +42,8 @@ pub(crate) const SPEC: KindSpec = KindSpec {
     keeps_status_on_create: false,
     hooks: Hooks {
         default: Some(default),
+        validate_create: Some(validate::secret::create),
+        validate_update: Some(validate::secret::update),
         ..Hooks::NONE
     },
 };

@@ -11,6 +11,7 @@ mod pods;
 mod scene;
 
 pub mod deployment;
+pub mod endpoints;
 pub mod event_ttl;
 pub mod garbage;
 pub mod namespace;
@@ -24,6 +25,8 @@ use reconcile::Controller;
 pub fn all() -> &'static [Controller] {
     const ALL: &[Controller] = &[
         deployment::CONTROLLER,
+        endpoints::SLICES,
+        endpoints::LEGACY,
         event_ttl::CONTROLLER,
         garbage::CONTROLLER,
         namespace::CONTROLLER,

@@ -7,4 +7,5 @@
 pub(crate) mod config_map;
 pub(crate) mod data;
 pub(crate) mod metadata;
+pub(crate) mod rbac;
 pub(crate) mod secret;

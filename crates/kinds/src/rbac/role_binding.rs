@@ -6,6 +6,7 @@ use super::subjects;
 use crate::{
     print,
     spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
+    validate,
 };
 use object::{Gvk, Resource};
 
@@ -40,6 +41,8 @@ pub(crate) const SPEC: KindSpec = KindSpec {
     keeps_status_on_create: false,
     hooks: Hooks {
         default: Some(subjects::default),
+        validate_create: Some(validate::rbac::role_binding),
+        validate_update: Some(validate::rbac::role_binding_update),
         ..Hooks::NONE
     },
 };

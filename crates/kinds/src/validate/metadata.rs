@@ -130,6 +130,11 @@ fn name_faults(rule: NameRule, name: &str) -> Vec<String> {
     faults
 }
 
+/// Faults of a name that only has to fit into a URL path.
+pub(crate) fn segment_faults(name: &str) -> Vec<String> {
+    name_faults(NameRule::Segment, name)
+}
+
 fn members(value: &Value, path: &Path, errors: &mut FieldErrors) {
     let empty = Map::new();
     let map = |pointer| {

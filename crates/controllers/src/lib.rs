@@ -14,6 +14,7 @@ pub mod deployment;
 pub mod endpoints;
 pub mod event_ttl;
 pub mod garbage;
+pub mod job;
 pub mod namespace;
 pub mod replica_set;
 pub mod root_ca;
@@ -29,6 +30,8 @@ pub fn all() -> &'static [Controller] {
         endpoints::LEGACY,
         event_ttl::CONTROLLER,
         garbage::CONTROLLER,
+        job::CONTROLLER,
+        job::TTL,
         namespace::CONTROLLER,
         replica_set::CONTROLLER,
         root_ca::CONTROLLER,

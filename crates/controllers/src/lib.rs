@@ -16,6 +16,7 @@ pub mod event_ttl;
 pub mod garbage;
 pub mod job;
 pub mod namespace;
+pub mod pod_gc;
 pub mod replica_set;
 pub mod root_ca;
 pub mod service_account;
@@ -33,6 +34,7 @@ pub fn all() -> &'static [Controller] {
         job::CONTROLLER,
         job::TTL,
         namespace::CONTROLLER,
+        pod_gc::CONTROLLER,
         replica_set::CONTROLLER,
         root_ca::CONTROLLER,
         service_account::CONTROLLER,

@@ -5,6 +5,7 @@
 use crate::{
     print,
     spec::{Column, Generation, Hooks, KindSpec, ResetFields, VERBS},
+    validate,
 };
 use object::{Gvk, Resource};
 
@@ -33,5 +34,9 @@ pub(crate) const SPEC: KindSpec = KindSpec {
     generation: Generation::Absent,
     status: false,
     keeps_status_on_create: false,
-    hooks: Hooks::NONE,
+    hooks: Hooks {
+        validate_create: Some(validate::rbac::cluster_role),
+        validate_update: Some(validate::rbac::cluster_role_update),
+        ..Hooks::NONE
+    },
 };

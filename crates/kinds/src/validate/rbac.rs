@@ -163,3 +163,21 @@ fn subject(subject: &Value, path: &Path, namespaced: bool, errors: &mut FieldErr
         )),
     }
 }
+
+/// Faults of a ClusterRole.
+pub(crate) fn cluster_role(value: &Value) -> FieldErrors {
+    let mut errors = rules(value, false);
+    if let Some(rule) = value.get("aggregationRule").filter(|rule| !rule.is_null())
+        && list(rule, "clusterRoleSelectors").is_empty()
+    {
+        let path = Path::new("aggregationRule").child("clusterRoleSelectors");
+        let fault = "at least one clusterRoleSelector required if aggregationRule is non-nil";
+        errors.push(FieldError::required(&path, fault));
+    }
+    errors
+}
+
+/// Faults of a ClusterRole that is to be replaced.
+pub(crate) fn cluster_role_update(new: &Value, _old: &Value) -> FieldErrors {
+    cluster_role(new)
+}
